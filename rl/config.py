@@ -1,0 +1,189 @@
+"""Every knob of a training run: declared once, typed, frozen.
+
+A section is read by one part of the system, named in its docstring. Loading, overrides and the
+did-you-mean live in `rl.config_file`; here is only what may be said.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class Section(BaseModel):
+    """A frozen group of knobs that rejects names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunConfig(Section):
+    """The run as a whole (`rl.train`, `rl.controller`)."""
+
+    name: str = Field(min_length=1)
+    folder: Path = Path("runs")
+    seed: int = 0
+    steps: int = Field(gt=0)
+    lookahead: int = Field(0, ge=0, description="batches sampled ahead of the learner; 0 is strictly on-policy")
+    save_every: int = Field(50, gt=0)
+    keep_last: int = Field(2, gt=0, description="checkpoints kept beside the best one")
+    eval_every: int = Field(0, ge=0, description="0 evaluates before the first and after the last step only")
+    excluded_limit: float = Field(0.5, gt=0, le=1, description="stop when more of a batch than this has no verdict")
+    trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
+
+
+class WarmupConfig(Section):
+    """Cold-start SFT through TRL (`rl.warmup`); its result is cached by its own settings."""
+
+    steps: int = Field(gt=0)
+    batch: int = Field(64, gt=0)
+    lr: float = Field(2e-3, gt=0)
+
+
+class ModelConfig(Section):
+    """The policy (`rl.model`, `rollout.vllm_engine`). `path` is a folder, a hub id, or `tiny`, built here."""
+
+    path: str
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    context: int = Field(gt=0, description="longest sequence, prompt and answer included")
+    tie_embeddings: bool = Field(True, description="only for `path: tiny`")
+    warmup: WarmupConfig | None = Field(None, description="only for `path: tiny`")
+
+
+class SourceConfig(Section):
+    """One data source (`rl.tasks`): a hub id, a local json/jsonl/parquet file, or `reasoning_gym:NAME`."""
+
+    source: str
+    split: str = "train"
+    prompt: str = Field("prompt", description="column of the problem, dotted into nested records")
+    answer: str = Field("answer", description="column of the gold answer")
+    answer_after: str = Field("", description="keep the answer's text after the last occurrence of this mark")
+    id: str = Field("", description="column of a unique id; empty numbers the rows")
+    limit: int = Field(0, ge=0, description="take the first N rows; 0 takes all")
+    options: dict[str, Any] = Field(default_factory=dict[str, Any], description="for generated sources")
+
+
+class DataConfig(Section):
+    """Problems and how they are put to the model (`rl.tasks`, `rollout.prompts`)."""
+
+    train: SourceConfig
+    held_out: SourceConfig | None = None
+    template: str = Field("{prompt}", description="the user's message; {prompt} is the problem, {budget} the budget")
+    system: str = ""
+
+
+class RolloutConfig(Section):
+    """Sampling (`rollout.sampler`, `rollout.vllm_engine`)."""
+
+    engines: int = Field(1, gt=0)
+    tensor_parallel: int = Field(1, gt=0)
+    max_in_flight: int = Field(128, gt=0, description="sequences an engine works on at once")
+    memory_gib: float = Field(1.0, gt=0, description="KV cache of one engine on CPU")
+    memory_fraction: float = Field(0.85, gt=0, le=1, description="GPU memory of one engine")
+    prompts_per_step: int = Field(gt=0)
+    group_size: int = Field(8, gt=1)
+    temperature: float = Field(1.0, gt=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0)
+    answer_tokens: int = Field(gt=0, description="the answer's own allowance, beside the thinking budget")
+    think_end: str = "</think>"
+    closing: str = Field("</think>", description="forced when a thought reaches its budget; must contain think_end")
+    cue: str = Field("", description="forced after every closed thought, before the answer")
+
+
+class TermConfig(Section):
+    """One weighted reward: a built-in name, `module:function` or `path/to/file.py:function`."""
+
+    name: str
+    weight: float = 1.0
+
+
+class RewardConfig(Section):
+    """Judging (`rewards.judge`)."""
+
+    terms: tuple[TermConfig, ...] = Field(min_length=1)
+    workers: int = Field(2, gt=0)
+    deadline_s: float = Field(10.0, gt=0, description="for one answer; then its worker is killed")
+
+
+class LossConfig(Section):
+    """From credit to gradient (`rl.losses`)."""
+
+    clip_low: float = Field(0.2, gt=0, lt=1)
+    clip_high: float = Field(0.2, gt=0)
+    aggregation: Literal["token_mean", "sequence_mean", "constant"] = "token_mean"
+    constant_tokens: int = Field(0, ge=0, description="L_max of `constant` aggregation")
+    ratio: Literal["learner", "engine"] = Field(
+        "learner", description="denominator of the clipped ratio: the policy at the start of the step, or the sampler"
+    )
+    correction: Literal["none", "tis", "icepop"] = "tis"
+    tis_cap: float = Field(2.0, gt=0)
+    icepop_low: float = Field(0.5, gt=0)
+    icepop_high: float = Field(5.0, gt=0)
+    kl: Literal["none", "k1", "k2", "k3"] = "none"
+    kl_weight: float = Field(0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LossConfig:
+        if (self.aggregation == "constant") != (self.constant_tokens > 0):
+            raise ValueError("constant_tokens goes with aggregation=constant, and with nothing else")
+        if (self.kl == "none") != (self.kl_weight == 0):
+            raise ValueError("kl and kl_weight go together: set both or neither")
+        return self
+
+
+class LearnerConfig(Section):
+    """Optimisation (`rl.deepspeed_learner`)."""
+
+    ranks: int = Field(1, gt=0)
+    zero_stage: Literal[0, 1, 2, 3] = 0
+    offload: Literal["none", "optimizer", "all"] = "none"
+    gradient_checkpointing: bool = False
+    micro_tokens: int = Field(16_384, gt=0, description="padded tokens in one forward and backward")
+    minibatches: int = Field(1, gt=0, description="optimizer steps per batch of rollouts")
+    lr: float = Field(gt=0)
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup_steps: int = Field(0, ge=0)
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    drop_zero_signal: bool = Field(True, description="drop groups whose credit is zero throughout")
+    loss: LossConfig = LossConfig()
+
+
+class PublishConfig(Section):
+    """Weights from learner to engines (`rl.weight_sender`)."""
+
+    backend: Literal["shm", "nccl", "ipc"] = "shm"
+    bucket_mib: int = Field(512, gt=0)
+    tolerance: float = Field(1e-3, gt=0, description="largest mean |log-prob gap| on the probe, engine against learner")
+
+
+class ClusterConfig(Section):
+    """Where the actors live (`rl.cluster`)."""
+
+    address: str = Field("local", description="`local` starts Ray on this machine, `auto` joins a running cluster")
+    placement: Literal["split", "colocated"] = "split"
+    deadline_s: float = Field(600.0, gt=0, description="longest wait for any one call of an actor")
+
+
+class TrainConfig(Section):
+    """A training run. Every file in `configs/` is one of these."""
+
+    run: RunConfig
+    model: ModelConfig
+    data: DataConfig
+    rollout: RolloutConfig
+    reward: RewardConfig
+    algorithm: dict[str, Any]
+    learner: LearnerConfig
+    publish: PublishConfig = PublishConfig()
+    cluster: ClusterConfig = ClusterConfig()
+
+    @field_validator("algorithm")
+    @classmethod
+    def _known_algorithm(cls, value: dict[str, Any]) -> dict[str, Any]:
+        from rl.algorithms import resolve  # noqa: PLC0415  (keeps the schema importable without numpy)
+
+        return resolve(value)

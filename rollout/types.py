@@ -1,0 +1,137 @@
+"""The nouns of sampling: what was asked, under which token budgets, and what came back.
+
+Axis letters used everywhere: G rollouts of a group, S budgets, A answers at a budget, T tokens.
+Everything here is frozen and imports only the standard library, so every floor may depend on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+WeightVersion: TypeAlias = int
+"""How many optimizer steps the weights have seen. The engine and the learner count alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One problem: what the model reads and what a verifier compares with.
+
+    `prompt` is the user's text before any chat template; `answer` is the gold answer as text.
+    `meta` carries whatever a reward needs beyond that (tests of a program, a dataset's own entry).
+    """
+
+    id: str
+    prompt: str
+    answer: str
+    source: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Finish(StrEnum):
+    """Why a stretch of sampling ended."""
+
+    CLOSED = "closed"  # the model wrote the end-of-thinking marker itself
+    BUDGET = "budget"  # the thought reached its budget and was closed by force
+    STOP = "stop"  # the answer ended with the end-of-sequence token
+    LENGTH = "length"  # the answer used up its own allowance
+    EMPTY = "empty"  # the model ended the sequence inside the thought: there is no answer
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetPrior:
+    """A distribution over thinking budgets: `tokens[S]` ascending, `probs[S]` summing to one.
+
+    `kind` names where it came from and `version` counts the moves of its schedule; both are
+    recorded with every rollout. Raises ValueError when it is not a distribution over budgets.
+    """
+
+    tokens: tuple[int, ...]
+    probs: tuple[float, ...]
+    kind: str = "constant"
+    version: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.tokens:
+            raise ValueError("a budget prior needs at least one budget")
+        if self.tokens[0] < 1:
+            raise ValueError(f"a budget must be at least 1 token, not {self.tokens[0]}")
+        if any(b <= a for a, b in zip(self.tokens, self.tokens[1:], strict=False)):
+            raise ValueError(f"budgets must ascend without repetition: {self.tokens}")
+        if len(self.probs) != len(self.tokens):
+            raise ValueError(f"{len(self.tokens)} budgets but {len(self.probs)} probabilities")
+        if min(self.probs) < 0 or abs(sum(self.probs) - 1) > 1e-6:
+            raise ValueError(f"probabilities must be non-negative and sum to 1: {self.probs}")
+
+    @classmethod
+    def single(cls, tokens: int) -> BudgetPrior:
+        """All mass on one budget: the usual case of an outcome-reward algorithm."""
+        return cls((tokens,), (1.0,))
+
+    @property
+    def largest(self) -> int:
+        return self.tokens[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSpan:
+    """Tokens `start` (inclusive) to `end` (exclusive) were sampled under weight `version`."""
+
+    version: WeightVersion
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer, given after the first `prefix_len` tokens of a thought.
+
+    `forced_ids` were inserted between the thought and the answer (the closing string, the answer
+    cue): they were not sampled and never enter a ratio. `token_ids[T]` were sampled, `logprobs[T]`
+    are the engine's log-probabilities of them as processed by the sampling parameters.
+    `text` is the decoded answer, `thought` the decoded thought that it was given after.
+    """
+
+    budget: int
+    prefix_len: int
+    forced_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    text: str
+    finish: Finish
+    thought: str = ""
+    versions: tuple[VersionSpan, ...] = ()
+
+    @classmethod
+    def from_text(cls, text: str, *, thought: str = "", budget: int = 0, prefix_len: int = 0) -> Answer:
+        """An answer that no engine sampled: what reward authors and tests build by hand."""
+        return cls(budget, prefix_len, (), (), (), text, Finish.STOP, thought)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One thought, sampled once to the largest budget, and the answers at each cut of it.
+
+    `token_ids[T]` is the thought as sampled (its end marker included when the model wrote it),
+    `answers[S][A]` are ordered as the prior's budgets.
+    """
+
+    prompt_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    finish: Finish
+    versions: tuple[VersionSpan, ...]
+    answers: tuple[tuple[Answer, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """G rollouts of one task under one prior: the unit in which credit is given."""
+
+    task: Task
+    prior: BudgetPrior
+    rollouts: tuple[Rollout, ...]
+
+
