@@ -133,5 +133,3 @@ class Group:
     task: Task
     prior: BudgetPrior
     rollouts: tuple[Rollout, ...]
-
-

@@ -1,0 +1,62 @@
+"""The few verbs that a sampler needs of an engine. Token ids in, token ids out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from rollout.types import VersionSpan
+
+
+class Ended(StrEnum):
+    """Why an engine stopped sampling a sequence."""
+
+    EOS = "eos"
+    STOP = "stop"  # one of the draw's stop tokens, which is the last token
+    LENGTH = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """`n` continuations of `prompt_ids`, each of at most `max_tokens` tokens.
+
+    Continuation i is sampled with seed `seed + i`: the same draw gives the same tokens.
+    """
+
+    prompt_ids: tuple[int, ...]
+    n: int
+    max_tokens: int
+    seed: int
+    stop_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One continuation: `token_ids[T]` with the log-probability of each as it was sampled."""
+
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    ended: Ended
+    versions: tuple[VersionSpan, ...]
+
+
+class Engine(Protocol):
+    """Samples continuations under fixed sampling parameters."""
+
+    async def sample(self, draw: Draw) -> Sequence[Completion]:
+        """The draw's `n` continuations, in order. Raises when the engine cannot serve it."""
+        ...
+
+
+class Codec(Protocol):
+    """The tokenizer, as far as sampling needs it (a Hugging Face tokenizer is one)."""
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]: ...
+
+    def decode(self, token_ids: list[int], *, skip_special_tokens: bool) -> str: ...
+
+    def convert_tokens_to_ids(self, tokens: str) -> int | None: ...
+
+    def apply_chat_template(self, conversation: list[dict[str, str]], **options: object) -> list[int]: ...

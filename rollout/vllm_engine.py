@@ -1,0 +1,162 @@
+"""The home of vLLM: an in-process AsyncLLM that samples, scores, and takes new weights."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vllm import SamplingParams
+from vllm.config import WeightTransferConfig
+from vllm.distributed.weight_transfer.base import WeightTransferInitRequest, WeightTransferUpdateRequest
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.inputs import TokensPrompt
+from vllm.outputs import CompletionOutput, RequestOutput
+from vllm.platforms import current_platform
+from vllm.sampling_params import RequestOutputKind
+from vllm.v1.engine.async_llm import AsyncLLM
+
+from rollout.engine import Completion, Draw, Ended
+from rollout.types import VersionSpan, WeightVersion
+
+RECEIVER = "rollout.weight_transfer.Extension"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """One engine. `memory_gib` is its KV cache on CPU, `memory_fraction` its share of a GPU's memory."""
+
+    model: str
+    dtype: str
+    context: int
+    max_in_flight: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    tensor_parallel: int = 1
+    memory_gib: float = 1.0
+    memory_fraction: float = 0.85
+    transfer: str = "shm"
+    receiver: str = RECEIVER
+
+
+def _engine_args(settings: EngineSettings) -> AsyncEngineArgs:
+    cpu = current_platform.is_cpu()
+    device: dict[str, Any] = {"gpu_memory_utilization": settings.memory_fraction}
+    if cpu:
+        # The CPU attention wants blocks in multiples of 32; a smaller block wastes less of a shared prefix.
+        # Chunked prefill of a seeded request crashes vLLM 0.32 on CPU ("CPU Generator does not use offset").
+        device = {"enforce_eager": True, "block_size": 32, "enable_chunked_prefill": False}
+        device["max_num_batched_tokens"] = max(8192, settings.context)
+    return AsyncEngineArgs(
+        model=settings.model,
+        dtype=settings.dtype,  # pyright: ignore[reportArgumentType]
+        max_model_len=settings.context,
+        max_num_seqs=settings.max_in_flight,
+        tensor_parallel_size=settings.tensor_parallel,
+        enable_prefix_caching=True,
+        logprobs_mode="processed_logprobs",
+        generation_config="vllm",
+        disable_log_stats=True,
+        worker_extension_cls=settings.receiver,
+        weight_transfer_config=WeightTransferConfig(backend=settings.transfer),
+        **device,
+    )
+
+
+def _completion(output: CompletionOutput) -> Completion:
+    if output.finish_reason not in ("stop", "length"):
+        raise RuntimeError(f"the engine gave up a request: finish_reason={output.finish_reason}")
+    ended = Ended.LENGTH
+    if output.finish_reason == "stop":
+        ended = Ended.EOS if output.stop_reason is None else Ended.STOP
+    logprobs = output.logprobs
+    assert logprobs is not None, "log-probabilities were asked for"
+    tokens = tuple(output.token_ids)
+    values = tuple(position[token].logprob for position, token in zip(logprobs, tokens, strict=True))
+    spans = tuple(VersionSpan(int(s.version), s.start, s.end) for s in output.weight_versions or ())
+    return Completion(tokens, values, ended, spans)
+
+
+class VllmEngine:
+    """An engine with a lifetime: `start` it inside an event loop, `close` it before the loop ends."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._names = itertools.count()
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(max(1, round(settings.memory_gib))))
+        self._llm = AsyncLLM.from_engine_args(_engine_args(settings))
+
+    async def start(self) -> None:
+        """Label the weights that were loaded from disk as version 0."""
+        await self._llm.update_weight_version("0")
+
+    async def sample(self, draw: Draw) -> list[Completion]:
+        """The draw's continuations, as the Engine protocol says."""
+        params = SamplingParams(
+            n=draw.n,
+            temperature=self._settings.temperature,
+            top_p=self._settings.top_p,
+            top_k=self._settings.top_k,
+            max_tokens=draw.max_tokens,
+            seed=draw.seed,
+            stop_token_ids=list(draw.stop_ids),
+            logprobs=0,
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        output = await self._run(draw.prompt_ids, params)
+        return [_completion(one) for one in sorted(output.outputs, key=lambda one: one.index)]
+
+    async def score(self, token_ids: Sequence[int]) -> list[float]:
+        """Log-probability of each token but the first, given those before it, at temperature 1."""
+        output = await self._run(token_ids, SamplingParams(max_tokens=1, prompt_logprobs=0, detokenize=False))
+        positions = output.prompt_logprobs
+        assert positions is not None, "prompt log-probabilities were asked for"
+        return [
+            (position or {})[token].logprob for position, token in zip(positions[1:], list(token_ids)[1:], strict=True)
+        ]
+
+    async def _run(self, token_ids: Sequence[int], params: SamplingParams) -> RequestOutput:
+        prompt = TokensPrompt(prompt_token_ids=list(token_ids))
+        final: RequestOutput | None = None
+        async for output in self._llm.generate(prompt, params, request_id=str(next(self._names))):
+            final = output
+        if final is None:
+            raise RuntimeError("the engine ended a request without an output")
+        return final
+
+    async def pause(self) -> None:
+        """Freeze what is in flight; it goes on under the next weights."""
+        await self._llm.pause_generation(mode="keep", clear_cache=False)
+
+    async def init_weight_transfer_engine(self, init_info: Mapping[str, Any]) -> None:
+        await self._llm.init_weight_transfer_engine(WeightTransferInitRequest(dict(init_info)))
+
+    async def start_weight_update(self) -> None:
+        await self._llm.start_weight_update()
+
+    async def update_weights(self, update_info: Mapping[str, Any]) -> None:
+        await self._llm.update_weights(WeightTransferUpdateRequest(dict(update_info)))
+
+    async def finish_weight_update(self) -> None:
+        await self._llm.finish_weight_update()
+
+    async def resume(self, version: WeightVersion) -> None:
+        """Label the new weights, forget every cached prefix of the old ones, and go on.
+
+        Raises RuntimeError when the cache was not reset: vLLM only says so by returning False.
+        """
+        await self._llm.update_weight_version(str(version))
+        if not await self._llm.reset_prefix_cache(reset_running_requests=True):
+            raise RuntimeError("vLLM did not reset its prefix cache: it would mix weights of two versions")
+        await self._llm.resume_generation()
+
+    async def check_health(self) -> None:
+        await self._llm.check_health()
+
+    def close(self) -> None:
+        self._llm.shutdown()
+        del self._llm  # its destructor fails if it runs when the interpreter ends

@@ -1,0 +1,105 @@
+"""Worker side of a publish: a vLLM weight-transfer backend over shared memory.
+
+vLLM imports this module inside each worker (`worker_extension_cls`) before it creates the transfer
+engine, which is how the backend's name becomes known there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from vllm.distributed.weight_transfer.base import (
+    WeightTransferEngine,
+    WeightTransferInitInfo,
+    WeightTransferUpdateInfo,
+)
+from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
+from vllm.model_executor.layers.utils import dispatch_cpu_unquantized_gemm
+from vllm.model_executor.layers.vocab_parallel_embedding import VocabParallelEmbedding
+from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
+from vllm.model_executor.model_loader.reload.layerwise import get_layerwise_info, is_deferred_attention_layer
+
+BACKEND = "shm"
+
+
+class Extension:
+    """Names this module to vLLM; it adds no methods to the worker."""
+
+
+@dataclass
+class ShmInit(WeightTransferInitInfo):
+    """Nothing to agree on: both sides see the same files."""
+
+
+@dataclass
+class ShmUpdate(WeightTransferUpdateInfo):
+    """One bucket of tensors: the path of a safetensors file in shared memory."""
+
+    path: str
+
+
+class ShmReceiver(WeightTransferEngine[ShmInit, ShmUpdate]):
+    """Loads buckets of weights, in checkpoint names and layout, into the running model."""
+
+    init_info_cls = ShmInit
+    update_info_cls = ShmUpdate
+
+    def init_transfer_engine(self, init_info: ShmInit) -> None:
+        del init_info
+
+    def start_weight_update(self) -> None:
+        initialize_layerwise_reload(self.model)
+
+    def update_weights(self, update_info: dict[str, Any]) -> None:
+        # The base class would synchronise an accelerator, which a CPU worker does not have.
+        self.receive_weights(self.parse_update_info(update_info))
+
+    def receive_weights(self, update_info: ShmUpdate) -> None:
+        self.model.load_weights(load_file(update_info.path, device=str(self.device)).items())
+
+    def finish_weight_update(self) -> None:
+        missing = self._missing()
+        finalize_layerwise_reload(self.model, self.model_config)
+        self._repack_tied_head()
+        if missing:
+            raise RuntimeError(f"a publish left {len(missing)} layers without their weights: {', '.join(missing[:4])}")
+
+    def shutdown(self) -> None:
+        pass
+
+    def _missing(self) -> list[str]:
+        """Layers that got nothing, or only part of what they hold, since the update began."""
+        tied = self._tied_head()
+        found: list[str] = []
+        for name, layer in self.model.named_modules():
+            info = get_layerwise_info(layer)
+            # Buffers (rotary tables) and an attention's scales are computed, not published.
+            published = next(layer.parameters(recurse=False), None) is not None and not is_deferred_attention_layer(
+                layer
+            )
+            if layer is tied or not published or not info.can_load():
+                continue
+            # A vocabulary is padded to a multiple of 64 rows, which no checkpoint fills.
+            padded = isinstance(layer, VocabParallelEmbedding)
+            if info.load_numel == 0 or (info.load_numel < info.load_numel_total and not padded):
+                found.append(name)
+        return found
+
+    def _tied_head(self) -> torch.nn.Module | None:
+        return self.model.lm_head if self.model_config.hf_text_config.tie_word_embeddings else None
+
+    def _repack_tied_head(self) -> None:
+        """On CPU a tied head keeps the packed copy of the weights that it was created with.
+
+        vLLM re-packs a linear layer when its own weights arrive, and a tied head's never do.
+        """
+        head = self._tied_head()
+        if head is not None and self.device.type == "cpu":
+            head.weight = self.model.model.embed_tokens.weight
+            dispatch_cpu_unquantized_gemm(head, remove_weight=False)
+
+
+WeightTransferEngineFactory.register_engine(BACKEND, ShmReceiver)
