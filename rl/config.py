@@ -9,27 +9,37 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 
 class Section(BaseModel):
     """A frozen group of knobs that rejects names it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML reads `yes` as true, and Python reads true as 1."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation in (int, float):
+            raise ValueError(f"expected a number, got {str(value).lower()}")
+        return value
 
 
 class RunConfig(Section):
-    """The run as a whole (`rl.train`, `rl.controller`)."""
+    """The run as a whole (`rl.launch`, `rl.controller`)."""
 
-    name: str = Field(min_length=1)
+    name: str = Field(pattern=r"^\w[\w.-]*$", description="folder of the run: letters, digits, `_`, `.` and `-`")
     folder: Path = Path("runs")
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     steps: int = Field(gt=0)
-    lookahead: int = Field(0, ge=0, description="batches sampled ahead of the learner; 0 is strictly on-policy")
-    save_every: int = Field(50, gt=0)
-    keep_last: int = Field(2, gt=0, description="checkpoints kept beside the best one")
-    eval_every: int = Field(0, ge=0, description="0 evaluates before the first and after the last step only")
-    excluded_limit: float = Field(0.5, gt=0, le=1, description="stop when more of a batch than this has no verdict")
+    lookahead: int = Field(default=0, ge=0, description="batches sampled ahead of the learner; 0 is strictly on-policy")
+    save_every: int = Field(default=50, gt=0)
+    keep_last: int = Field(default=2, gt=0, description="checkpoints kept beside the best one")
+    eval_every: int = Field(default=0, ge=0, description="0 evaluates before the first and after the last step only")
+    excluded_limit: float = Field(
+        default=0.5, gt=0, le=1, description="stop when more of a batch than this has no verdict"
+    )
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
 
 
@@ -37,8 +47,8 @@ class WarmupConfig(Section):
     """Cold-start SFT through TRL (`rl.warmup`); its result is cached by its own settings."""
 
     steps: int = Field(gt=0)
-    batch: int = Field(64, gt=0)
-    lr: float = Field(2e-3, gt=0)
+    batch: int = Field(default=64, gt=0)
+    lr: float = Field(default=2e-3, gt=0)
 
 
 class ModelConfig(Section):
@@ -47,8 +57,14 @@ class ModelConfig(Section):
     path: str
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     context: int = Field(gt=0, description="longest sequence, prompt and answer included")
-    tie_embeddings: bool = Field(True, description="only for `path: tiny`")
-    warmup: WarmupConfig | None = Field(None, description="only for `path: tiny`")
+    tie_embeddings: bool = Field(default=True, description="only for `path: tiny`")
+    warmup: WarmupConfig | None = Field(default=None, description="only for `path: tiny`")
+
+    @model_validator(mode="after")
+    def _warmup_is_tiny(self) -> ModelConfig:
+        if self.warmup is not None and self.path != "tiny":
+            raise ValueError(f"warmup is for path: tiny only, not for {self.path!r}; remove it")
+        return self
 
 
 class SourceConfig(Section):
@@ -56,12 +72,15 @@ class SourceConfig(Section):
 
     source: str
     split: str = "train"
-    prompt: str = Field("prompt", description="column of the problem, dotted into nested records")
-    answer: str = Field("answer", description="column of the gold answer")
-    answer_after: str = Field("", description="keep the answer's text after the last occurrence of this mark")
-    id: str = Field("", description="column of a unique id; empty numbers the rows")
-    limit: int = Field(0, ge=0, description="take the first N rows; 0 takes all")
-    options: dict[str, Any] = Field(default_factory=dict[str, Any], description="for generated sources")
+    prompt: str = Field(default="prompt", description="column of the problem, dotted into nested records")
+    answer: str = Field(default="answer", description="column of the gold answer")
+    answer_after: str = Field(default="", description="keep the answer's text after the last occurrence of this mark")
+    id: str = Field(default="", description="column of a unique id; empty numbers the rows")
+    limit: int = Field(default=0, ge=0, description="take the first N rows; 0 takes all")
+    options: dict[str, Any] = Field(
+        default_factory=dict[str, Any],
+        description="settings of a reasoning_gym data set, or arguments of `datasets.load_dataset`",
+    )
 
 
 class DataConfig(Section):
@@ -69,27 +88,44 @@ class DataConfig(Section):
 
     train: SourceConfig
     held_out: SourceConfig | None = None
-    template: str = Field("{prompt}", description="the user's message; {prompt} is the problem, {budget} the budget")
+    template: str = Field(
+        default="{prompt}", description="the user's message; {prompt} is the problem, {budget} the budget"
+    )
     system: str = ""
+
+    @field_validator("template")
+    @classmethod
+    def _shows_the_problem(cls, value: str) -> str:
+        if "{prompt}" not in value:
+            raise ValueError(f"must contain {{prompt}}, the place of the problem, got {value!r}")
+        return value
 
 
 class RolloutConfig(Section):
     """Sampling (`rollout.sampler`, `rollout.vllm_engine`)."""
 
-    engines: int = Field(1, gt=0)
-    tensor_parallel: int = Field(1, gt=0)
-    max_in_flight: int = Field(128, gt=0, description="sequences an engine works on at once")
-    memory_gib: float = Field(1.0, gt=0, description="KV cache of one engine on CPU")
-    memory_fraction: float = Field(0.85, gt=0, le=1, description="GPU memory of one engine")
+    engines: int = Field(default=1, gt=0)
+    tensor_parallel: int = Field(default=1, gt=0)
+    max_in_flight: int = Field(default=128, gt=0, description="sequences an engine works on at once")
+    memory_gib: float = Field(default=1.0, gt=0, description="KV cache of one engine on CPU")
+    memory_fraction: float = Field(default=0.85, gt=0, le=1, description="GPU memory of one engine")
     prompts_per_step: int = Field(gt=0)
-    group_size: int = Field(8, gt=1)
-    temperature: float = Field(1.0, gt=0)
-    top_p: float = Field(1.0, gt=0, le=1)
-    top_k: int = Field(0, ge=0)
+    group_size: int = Field(default=8, gt=1)
+    temperature: float = Field(default=1.0, gt=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_k: int = Field(default=0, ge=0)
     answer_tokens: int = Field(gt=0, description="the answer's own allowance, beside the thinking budget")
     think_end: str = "</think>"
-    closing: str = Field("</think>", description="forced when a thought reaches its budget; must contain think_end")
-    cue: str = Field("", description="forced after every closed thought, before the answer")
+    closing: str = Field(
+        default="</think>", description="forced when a thought reaches its budget; must contain think_end"
+    )
+    cue: str = Field(default="", description="forced after every closed thought, before the answer")
+
+    @model_validator(mode="after")
+    def _closing_closes(self) -> RolloutConfig:
+        if not self.think_end or self.think_end not in self.closing:
+            raise ValueError(f"closing must contain think_end {self.think_end!r}, got {self.closing!r}")
+        return self
 
 
 class TermConfig(Section):
@@ -103,26 +139,27 @@ class RewardConfig(Section):
     """Judging (`rewards.judge`)."""
 
     terms: tuple[TermConfig, ...] = Field(min_length=1)
-    workers: int = Field(2, gt=0)
-    deadline_s: float = Field(10.0, gt=0, description="for one answer; then its worker is killed")
+    workers: int = Field(default=2, gt=0)
+    deadline_s: float = Field(default=10.0, gt=0, description="for one answer; then its worker is killed")
 
 
 class LossConfig(Section):
     """From credit to gradient (`rl.losses`)."""
 
-    clip_low: float = Field(0.2, gt=0, lt=1)
-    clip_high: float = Field(0.2, gt=0)
+    clip_low: float = Field(default=0.2, gt=0, lt=1)
+    clip_high: float = Field(default=0.2, gt=0)
     aggregation: Literal["token_mean", "sequence_mean", "constant"] = "token_mean"
-    constant_tokens: int = Field(0, ge=0, description="L_max of `constant` aggregation")
+    constant_tokens: int = Field(default=0, ge=0, description="L_max of `constant` aggregation")
     ratio: Literal["learner", "engine"] = Field(
-        "learner", description="denominator of the clipped ratio: the policy at the start of the step, or the sampler"
+        default="learner",
+        description="denominator of the clipped ratio: the policy at the start of the step, or the sampler",
     )
     correction: Literal["none", "tis", "icepop"] = "tis"
-    tis_cap: float = Field(2.0, gt=0)
-    icepop_low: float = Field(0.5, gt=0)
-    icepop_high: float = Field(5.0, gt=0)
+    tis_cap: float = Field(default=2.0, gt=0)
+    icepop_low: float = Field(default=0.5, gt=0)
+    icepop_high: float = Field(default=5.0, gt=0)
     kl: Literal["none", "k1", "k2", "k3"] = "none"
-    kl_weight: float = Field(0.0, ge=0)
+    kl_weight: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
     def _consistent(self) -> LossConfig:
@@ -130,25 +167,29 @@ class LossConfig(Section):
             raise ValueError("constant_tokens goes with aggregation=constant, and with nothing else")
         if (self.kl == "none") != (self.kl_weight == 0):
             raise ValueError("kl and kl_weight go together: set both or neither")
+        if self.ratio == "engine" and self.correction != "none":
+            raise ValueError("ratio=engine already divides by the sampler: set correction=none")
+        if self.icepop_low >= self.icepop_high:
+            raise ValueError(f"icepop_low {self.icepop_low} must be below icepop_high {self.icepop_high}")
         return self
 
 
 class LearnerConfig(Section):
     """Optimisation (`rl.deepspeed_learner`)."""
 
-    ranks: int = Field(1, gt=0)
+    ranks: int = Field(default=1, gt=0)
     zero_stage: Literal[0, 1, 2, 3] = 0
     offload: Literal["none", "optimizer", "all"] = "none"
     gradient_checkpointing: bool = False
-    micro_tokens: int = Field(16_384, gt=0, description="padded tokens in one forward and backward")
-    minibatches: int = Field(1, gt=0, description="optimizer steps per batch of rollouts")
+    micro_tokens: int = Field(default=16_384, gt=0, description="padded tokens in one forward and backward")
+    minibatches: int = Field(default=1, gt=0, description="optimizer steps per batch of rollouts")
     lr: float = Field(gt=0)
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    warmup_steps: int = Field(0, ge=0)
+    warmup_steps: int = Field(default=0, ge=0)
     betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = Field(0.0, ge=0)
-    max_grad_norm: float = Field(1.0, gt=0)
-    drop_zero_signal: bool = Field(True, description="drop groups whose credit is zero throughout")
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    drop_zero_signal: bool = Field(default=True, description="drop groups whose credit is zero throughout")
     loss: LossConfig = LossConfig()
 
 
@@ -156,16 +197,20 @@ class PublishConfig(Section):
     """Weights from learner to engines (`rl.weight_sender`)."""
 
     backend: Literal["shm", "nccl", "ipc"] = "shm"
-    bucket_mib: int = Field(512, gt=0)
-    tolerance: float = Field(1e-3, gt=0, description="largest mean |log-prob gap| on the probe, engine against learner")
+    bucket_mib: int = Field(default=512, gt=0)
+    tolerance: float = Field(
+        default=1e-3, gt=0, description="largest mean |log-prob gap| on the probe, engine against learner"
+    )
 
 
 class ClusterConfig(Section):
     """Where the actors live (`rl.cluster`)."""
 
-    address: str = Field("local", description="`local` starts Ray on this machine, `auto` joins a running cluster")
+    address: str = Field(
+        default="local", description="`local` starts Ray on this machine, `auto` joins a running cluster"
+    )
     placement: Literal["split", "colocated"] = "split"
-    deadline_s: float = Field(600.0, gt=0, description="longest wait for any one call of an actor")
+    deadline_s: float = Field(default=600.0, gt=0, description="longest wait for any one call of an actor")
 
 
 class TrainConfig(Section):
@@ -184,6 +229,26 @@ class TrainConfig(Section):
     @field_validator("algorithm")
     @classmethod
     def _known_algorithm(cls, value: dict[str, Any]) -> dict[str, Any]:
-        from rl.algorithms import resolve  # noqa: PLC0415  (keeps the schema importable without numpy)
+        from rl.algorithms import resolve  # keeps the schema importable without numpy
 
         return resolve(value)
+
+    @model_validator(mode="after")
+    def _room_for_the_budget(self) -> TrainConfig:
+        from rl.algorithms import build
+
+        algorithm = build(self.algorithm)
+        largest = max(algorithm.budgets(step).largest for step in range(self.run.steps))
+        if largest + self.rollout.answer_tokens >= self.model.context:
+            raise ValueError(
+                f"a budget of {largest} and {self.rollout.answer_tokens} answer tokens leave no room for a prompt "
+                f"in model.context {self.model.context}: raise model.context or lower the budget"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _backend_fits_placement(self) -> TrainConfig:
+        wanted = {"nccl": "split", "ipc": "colocated"}.get(self.publish.backend)
+        if wanted not in (None, self.cluster.placement):
+            raise ValueError(f"publish.backend {self.publish.backend} needs cluster.placement: {wanted}")
+        return self

@@ -1,14 +1,21 @@
-"""All that the controller knows of the cluster: three protocols and a handful of verbs."""
+"""All that the controller knows of the world: four protocols and a handful of verbs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from rewards.types import ScoredGroup
 from rl.types import Sample
 from rollout.types import BudgetPrior, Group, Task, WeightVersion
+
+
+class Tasks(Protocol):
+    """The training problems in their order, addressed by how many were taken before."""
+
+    def take(self, ordinal: int, n: int) -> Sequence[Task]:
+        """The n tasks after the first `ordinal`: the same for the same arguments, for ever."""
+        ...
 
 
 class Pending(Protocol):
@@ -40,17 +47,13 @@ class Learner(Protocol):
 
     @property
     def version(self) -> WeightVersion:
-        """Optimizer steps taken so far."""
+        """Batches trained on so far."""
         ...
 
     def update(self, samples: Sequence[Sample]) -> Mapping[str, float]:
-        """Take one optimizer step on the samples; returns `loss`, `grad_norm`, `policy/*`."""
+        """Train on one batch; returns `loss`, `grad_norm`, `policy/*`."""
         ...
 
     def publish(self) -> Mapping[str, float]:
         """Give the engines the current weights, prove that they have them; returns `publish/*`."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Write model, optimizer, schedule and random state into `folder`."""
         ...

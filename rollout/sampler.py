@@ -19,11 +19,16 @@ from rollout.types import Answer, BudgetPrior, Finish, Group, Rollout, Task, Ver
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where a thought is answered: its first `length` tokens, closed by `forced`; `head` was sampled already."""
+    """Where a thought is answered: after its first `length` tokens, `closing` and `cue`; `head` was sampled already."""
 
     length: int
-    forced: tuple[int, ...]
+    closing: tuple[int, ...]
+    cue: tuple[int, ...]
     head: Completion | None
+
+    @property
+    def forced(self) -> tuple[int, ...]:
+        return self.closing + self.cue
 
 
 def seed_of(*parts: object) -> int:
@@ -58,10 +63,10 @@ def cut_at(thought: Completion, rest: Completion | None, finish: Finish, budget:
     """
     length = len(thought.token_ids)
     if length <= budget and finish is Finish.CLOSED:
-        return Cut(length, marks.cue, rest)
+        return Cut(length, (), marks.cue, rest)
     if length <= budget and finish is Finish.EMPTY:
         return None
-    return Cut(min(budget, length), marks.closing + marks.cue, None)
+    return Cut(min(budget, length), marks.closing, marks.cue, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,7 @@ class Sampler:
                 forced_ids=cut.forced,
                 token_ids=completion.token_ids,
                 logprobs=completion.logprobs,
-                text=self._text(completion.token_ids),
+                text=self._text(cut.cue + completion.token_ids),
                 finish=Finish.STOP if completion.ended is not Ended.LENGTH else Finish.LENGTH,
                 thought=text,
                 versions=completion.versions,

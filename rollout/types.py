@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 WeightVersion: TypeAlias = int
-"""How many optimizer steps the weights have seen. The engine and the learner count alike."""
+"""How many batches the weights have been trained on. The engine and the learner count alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Answer:
     `forced_ids` were inserted between the thought and the answer (the closing string, the answer
     cue): they were not sampled and never enter a ratio. `token_ids[T]` were sampled, `logprobs[T]`
     are the engine's log-probabilities of them as processed by the sampling parameters.
-    `text` is the decoded answer, `thought` the decoded thought that it was given after.
+    `text` is the decoded answer with its cue, `thought` the decoded thought that it was given after.
     """
 
     budget: int

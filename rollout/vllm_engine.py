@@ -1,3 +1,4 @@
+# pyright: standard
 """The home of vLLM: an in-process AsyncLLM that samples, scores, and takes new weights."""
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def _completion(output: CompletionOutput) -> Completion:
     logprobs = output.logprobs
     assert logprobs is not None, "log-probabilities were asked for"
     tokens = tuple(output.token_ids)
-    values = tuple(position[token].logprob for position, token in zip(logprobs, tokens, strict=True))
+    values = tuple((position or {})[token].logprob for position, token in zip(logprobs, tokens, strict=True))
     spans = tuple(VersionSpan(int(s.version), s.start, s.end) for s in output.weight_versions or ())
     return Completion(tokens, values, ended, spans)
 

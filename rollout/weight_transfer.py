@@ -1,3 +1,4 @@
+# pyright: standard
 """Worker side of a publish: a vLLM weight-transfer backend over shared memory.
 
 vLLM imports this module inside each worker (`worker_extension_cls`) before it creates the transfer
@@ -17,10 +18,11 @@ from vllm.distributed.weight_transfer.base import (
     WeightTransferUpdateInfo,
 )
 from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
+from vllm.model_executor.layers.attention import is_deferred_attention_layer
 from vllm.model_executor.layers.utils import dispatch_cpu_unquantized_gemm
 from vllm.model_executor.layers.vocab_parallel_embedding import VocabParallelEmbedding
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
-from vllm.model_executor.model_loader.reload.layerwise import get_layerwise_info, is_deferred_attention_layer
+from vllm.model_executor.model_loader.reload.layerwise import get_layerwise_info
 
 BACKEND = "shm"
 
@@ -58,7 +60,7 @@ class ShmReceiver(WeightTransferEngine[ShmInit, ShmUpdate]):
         self.receive_weights(self.parse_update_info(update_info))
 
     def receive_weights(self, update_info: ShmUpdate) -> None:
-        self.model.load_weights(load_file(update_info.path, device=str(self.device)).items())
+        self._checkpoint_model().load_weights(load_file(update_info.path, device=str(self.device)).items())
 
     def finish_weight_update(self) -> None:
         missing = self._missing()
@@ -69,6 +71,10 @@ class ShmReceiver(WeightTransferEngine[ShmInit, ShmUpdate]):
 
     def shutdown(self) -> None:
         pass
+
+    def _checkpoint_model(self) -> Any:
+        """The model, whose `load_weights` takes checkpoint names; its class is the architecture's."""
+        return self.model
 
     def _missing(self) -> list[str]:
         """Layers that got nothing, or only part of what they hold, since the update began."""
@@ -84,12 +90,12 @@ class ShmReceiver(WeightTransferEngine[ShmInit, ShmUpdate]):
                 continue
             # A vocabulary is padded to a multiple of 64 rows, which no checkpoint fills.
             padded = isinstance(layer, VocabParallelEmbedding)
-            if info.load_numel == 0 or (info.load_numel < info.load_numel_total and not padded):
+            if info.load_numel == 0 or (info.load_numel < (info.load_numel_total or 0) and not padded):
                 found.append(name)
         return found
 
     def _tied_head(self) -> torch.nn.Module | None:
-        return self.model.lm_head if self.model_config.hf_text_config.tie_word_embeddings else None
+        return self._checkpoint_model().lm_head if self.model_config.hf_text_config.tie_word_embeddings else None
 
     def _repack_tied_head(self) -> None:
         """On CPU a tied head keeps the packed copy of the weights that it was created with.
@@ -98,7 +104,7 @@ class ShmReceiver(WeightTransferEngine[ShmInit, ShmUpdate]):
         """
         head = self._tied_head()
         if head is not None and self.device.type == "cpu":
-            head.weight = self.model.model.embed_tokens.weight
+            head.weight = self._checkpoint_model().model.embed_tokens.weight
             dispatch_cpu_unquantized_gemm(head, remove_weight=False)
 
 

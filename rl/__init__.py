@@ -1,0 +1,25 @@
+"""Floor 3: what to do about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rl.config import TrainConfig
+
+__all__ = ["train"]
+
+
+def train(config: TrainConfig | str | Path, *, resume: str | None = None) -> Path:
+    """Run a training from a config or the path of a YAML file; returns the run folder.
+
+    `resume` is a run folder, or "auto" for the newest run of this name. Raises `rl.errors.BadInput`
+    for what the user can mend before the start, `rl.errors.RunFailed` for what went wrong after it.
+    """
+    from rl.config_file import load
+
+    loaded = load(config) if isinstance(config, str | Path) else config
+    from rl.launch import train as launch  # brings the engines' libraries: after the config is known to be good
+
+    return launch(loaded, resume=resume)

@@ -1,0 +1,156 @@
+"""What lives inside the actors: an engine with its sampler, and a rank of the learner. Ray is not known here."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rl.batches import Rectangle
+from rl.config import TrainConfig
+from rl.weight_sender import Receivers, send_through_shared_memory
+from rollout.prompts import PromptFormat
+from rollout.types import BudgetPrior, Group, Task, WeightVersion
+
+CANARY_BUDGET = 8
+
+
+def prompt_format(config: TrainConfig) -> PromptFormat:
+    """How this run puts its tasks to the model."""
+    knobs = config.rollout
+    return PromptFormat(config.data.template, config.data.system, knobs.think_end, knobs.closing, knobs.cue)
+
+
+class EngineActor:
+    """One vLLM engine and the sampler that drives it."""
+
+    def __init__(self, config: TrainConfig, model: str, receiver: str | None = None) -> None:
+        self._config, self._model, self._receiver = config, model, receiver
+
+    async def start(self, canary: Task) -> None:
+        """Load the model and prove that a budget binds. Raises RuntimeError when it does not."""
+        from transformers import AutoTokenizer
+
+        from rollout.sampler import Sampler
+        from rollout.vllm_engine import RECEIVER, EngineSettings, VllmEngine
+
+        knobs = self._config.rollout
+        settings = EngineSettings(
+            model=self._model,
+            dtype=self._config.model.dtype,
+            context=self._config.model.context,
+            max_in_flight=knobs.max_in_flight,
+            temperature=knobs.temperature,
+            top_p=knobs.top_p,
+            top_k=knobs.top_k,
+            tensor_parallel=knobs.tensor_parallel,
+            memory_gib=knobs.memory_gib,
+            memory_fraction=knobs.memory_fraction,
+            transfer=self._config.publish.backend,
+            receiver=self._receiver or RECEIVER,
+        )
+        self._engine = VllmEngine(settings)
+        await self._engine.start()
+        tokenizer = AutoTokenizer.from_pretrained(self._model)
+        self._sampler = Sampler(self._engine, tokenizer, prompt_format(self._config), knobs.answer_tokens)
+        check_canary(await self.groups([canary], BudgetPrior.single(CANARY_BUDGET), size=4, seed=0))
+
+    async def groups(self, tasks: Sequence[Task], prior: BudgetPrior, *, size: int, seed: int) -> list[Group]:
+        try:
+            return await self._sampler.groups(tasks, prior, size=size, seed=seed)
+        except Exception:
+            await self._die_if_engine_is_dead()
+            raise
+
+    async def _die_if_engine_is_dead(self) -> None:
+        """A dead engine core never recovers: leave, so that the cluster puts a fresh actor in place."""
+        try:
+            await self._engine.check_health()
+        except Exception as error:  # noqa: BLE001  (whatever the reason: this process is of no more use)
+            print(f"the engine is dead: {error}", flush=True)
+            os._exit(1)
+
+    async def score(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        return [await self._engine.score(sequence) for sequence in sequences]
+
+    async def pause(self) -> None:
+        await self._engine.pause()
+
+    async def resume(self, version: WeightVersion) -> None:
+        await self._engine.resume(version)
+
+    async def init_weight_transfer_engine(self, init_info: Mapping[str, Any]) -> None:
+        await self._engine.init_weight_transfer_engine(init_info)
+
+    async def start_weight_update(self) -> None:
+        await self._engine.start_weight_update()
+
+    async def update_weights(self, update_info: Mapping[str, Any]) -> None:
+        await self._engine.update_weights(update_info)
+
+    async def finish_weight_update(self) -> None:
+        await self._engine.finish_weight_update()
+
+    async def close(self) -> None:
+        self._engine.close()
+
+
+def check_canary(groups: Sequence[Group]) -> None:
+    """Raise RuntimeError unless every thought kept to the canary's budget."""
+    longest = max(len(rollout.token_ids) for group in groups for rollout in group.rollouts)
+    if longest > CANARY_BUDGET:
+        raise RuntimeError(
+            f"the engine does not enforce thinking budgets: a thought under a budget of {CANARY_BUDGET} "
+            f"took {longest} tokens"
+        )
+
+
+class LearnerActor:
+    """One rank of the learner, and its part of a publish."""
+
+    def __init__(self, config: TrainConfig, model: str, rank: int) -> None:
+        self._config, self._model, self._rank = config, model, rank
+
+    def endpoint(self) -> tuple[str, int]:
+        """Where rank 0 can be met: an address of this host and a free port."""
+        with socket.socket() as probe:
+            probe.bind(("", 0))
+            return socket.gethostbyname(socket.gethostname()), probe.getsockname()[1]
+
+    def start(self, address: str, port: int, threads: int) -> None:
+        import torch
+
+        from rl.deepspeed_learner import DeepSpeedLearner
+
+        torch.set_num_threads(threads)
+        world = self._config.learner.ranks
+        self._learner = DeepSpeedLearner(
+            self._config, model=self._model, rank=self._rank, world=world, address=address, port=port
+        )
+
+    def update(self, minibatches: Sequence[Sequence[Rectangle]]) -> dict[str, float]:
+        return self._learner.update(minibatches)
+
+    def send(self, receivers: Receivers | None) -> int:
+        """Take part in handing over the weights; the rank that is given `receivers` sends."""
+        max_bytes = self._config.publish.bucket_mib << 20
+        return send_through_shared_memory(self._learner.buckets(max_bytes), receivers)
+
+    def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        return [self._learner.logprobs(sequence) for sequence in sequences]
+
+    def save(self, folder: Path) -> None:
+        self._learner.save(folder / "learner")
+        self._learner.export(folder / "hf", max_bytes=self._config.publish.bucket_mib << 20)
+        if self._rank == 0:
+            from transformers import AutoTokenizer
+
+            AutoTokenizer.from_pretrained(self._model).save_pretrained(folder / "hf")
+
+    def load(self, folder: Path) -> None:
+        self._learner.load(folder / "learner")
+
+    def close(self) -> None:
+        self._learner.close()

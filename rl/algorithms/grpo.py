@@ -1,0 +1,70 @@
+"""One budget, one answer, and an outcome reward: GRPO, Dr. GRPO and RLOO differ in the advantage alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from rewards.types import ScoredGroup
+from rl.advantages import group_relative, group_standardized, leave_one_out, rewards_of
+from rl.types import Array, Credit
+from rollout.types import BudgetPrior
+
+
+def outcome_credit(scored: ScoredGroup, advantage_fn: Callable[[Array], Array]) -> Credit:
+    """Thought [G, 1] and answer [G, 1, 1] share the advantage of the rollout's one reward.
+
+    `advantage_fn` takes rewards_G, in which NaN marks a rollout without a verdict, and must leave it
+    NaN. Raises ValueError when the group was sampled with several budgets or several answers.
+    """
+    rewards_GSA = rewards_of(scored)
+    if rewards_GSA.shape[1:] != (1, 1):
+        _, budgets, answers = rewards_GSA.shape
+        raise ValueError(f"an outcome reward needs one answer at one budget, not {answers} at each of {budgets}")
+    advantage_G = advantage_fn(rewards_GSA[:, 0, 0])
+    return Credit(thought=advantage_G[:, None], answer=advantage_G[:, None, None])
+
+
+@dataclass(frozen=True)
+class OneBudget:
+    """Every rollout thinks under the same budget, in tokens, at every step. Raises ValueError below 1."""
+
+    budget: int
+
+    def __post_init__(self) -> None:
+        self.budgets(0)
+
+    def budgets(self, step: int) -> BudgetPrior:
+        return BudgetPrior.single(self.budget)
+
+
+@dataclass(frozen=True)
+class GRPO(OneBudget):
+    """Reward against the group in units of its unbiased standard deviation plus `eps` (arXiv 2402.03300)."""
+
+    eps: float = 1e-6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.eps >= 0:
+            raise ValueError(f"eps must be at least 0, not {self.eps}")
+
+    def credit(self, scored: ScoredGroup) -> Credit:
+        return outcome_credit(scored, partial(group_standardized, eps=self.eps))
+
+
+@dataclass(frozen=True)
+class DrGRPO(OneBudget):
+    """Reward against the group's mean, unscaled (arXiv 2503.20783); goes with `constant` aggregation."""
+
+    def credit(self, scored: ScoredGroup) -> Credit:
+        return outcome_credit(scored, group_relative)
+
+
+@dataclass(frozen=True)
+class RLOO(OneBudget):
+    """Reward against the mean of the other rollouts (arXiv 2402.14740)."""
+
+    def credit(self, scored: ScoredGroup) -> Credit:
+        return outcome_credit(scored, leave_one_out)

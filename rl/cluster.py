@@ -1,0 +1,285 @@
+"""The home of Ray: where the actors live, and the controller's ports over their handles."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import ray
+from ray.exceptions import RayActorError, RayTaskError
+
+from rl.actors import EngineActor, LearnerActor
+from rl.aggregation import weights_named
+from rl.batches import batch_of, minibatches
+from rl.config import TrainConfig
+from rl.errors import BadInput, RunFailed
+from rl.types import Sample
+from rollout.types import BudgetPrior, Group, Task, WeightVersion
+
+REVIVALS = 3
+
+Handle: TypeAlias = Any
+"""A Ray actor; Ray's own types do not know its methods."""
+
+
+def gather(what: str, calls: Mapping[str, ray.ObjectRef], deadline_s: float) -> list[Any]:
+    """The results of calls to actors, in order. The first that fails raises at once.
+
+    Raises RunFailed, naming who did not answer, when the deadline passes; the actor's own exception
+    when a call raised; RayActorError when an actor died.
+    """
+    names = {ref: name for name, ref in calls.items()}
+    waiting, end = list(calls.values()), time.monotonic() + deadline_s
+    while waiting:
+        ready, waiting = ray.wait(waiting, num_returns=1, timeout=max(0.0, end - time.monotonic()))
+        if not ready:
+            late = ", ".join(names[ref] for ref in waiting)
+            raise RunFailed(f"{what}: no answer from {late} within {deadline_s:.0f} s (cluster.deadline_s)")
+        try:
+            ray.get(ready[0])
+        except RayTaskError as error:
+            raise RunFailed(f"{what}: {names[ready[0]]} failed: {error.cause}") from error
+    return ray.get(list(calls.values()))
+
+
+class RayReceivers:
+    """All engines as one: vLLM's weight-transfer verbs, called from inside the learner's actor."""
+
+    def __init__(self, engines: Sequence[Handle], deadline_s: float) -> None:
+        self._engines, self._deadline_s = list(engines), deadline_s
+
+    def init_weight_transfer_engine(self, init_info: Mapping[str, Any]) -> None:
+        self._wait(
+            "init_weight_transfer_engine", [e.init_weight_transfer_engine.remote(init_info) for e in self._engines]
+        )
+
+    def start_weight_update(self) -> None:
+        self._wait("start_weight_update", [e.start_weight_update.remote() for e in self._engines])
+
+    def update_weights(self, update_info: Mapping[str, Any]) -> None:
+        self._wait("update_weights", [e.update_weights.remote(update_info) for e in self._engines])
+
+    def finish_weight_update(self) -> None:
+        self._wait("finish_weight_update", [e.finish_weight_update.remote() for e in self._engines])
+
+    def _wait(self, verb: str, refs: Sequence[ray.ObjectRef]) -> None:
+        gather(f"publish: {verb}", named("engine", refs), self._deadline_s)
+
+
+def named(kind: str, refs: Sequence[ray.ObjectRef]) -> dict[str, ray.ObjectRef]:
+    return {f"{kind} {index}": ref for index, ref in enumerate(refs)}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What one actor of each kind asks of Ray."""
+
+    engine: dict[str, float]
+    rank: dict[str, float]
+
+
+def needs(config: TrainConfig, *, gpus: bool) -> Needs:
+    """Resources of an engine and of a learner's rank; colocated ones share a device."""
+    shared = config.cluster.placement == "colocated"
+    tensor_parallel = config.rollout.tensor_parallel
+    if not gpus:
+        share = 0.5 if shared else 1.0
+        return Needs({"num_cpus": share, "num_gpus": 0}, {"num_cpus": share, "num_gpus": 0})
+    if shared and tensor_parallel > 1:
+        raise BadInput("cluster.placement=colocated needs rollout.tensor_parallel=1: use placement=split")
+    engine = 0.5 if shared else float(tensor_parallel)
+    return Needs({"num_cpus": 1, "num_gpus": engine}, {"num_cpus": 1, "num_gpus": 0.5 if shared else 1})
+
+
+def check_room(config: TrainConfig, available: Mapping[str, float]) -> Needs:
+    """Raises BadInput when the actors do not fit, before Ray would wait for room for ever."""
+    need = needs(config, gpus=available.get("GPU", 0) > 0)
+    for kind, resource in (("num_cpus", "CPU"), ("num_gpus", "GPU")):
+        asked = config.rollout.engines * need.engine[kind] + config.learner.ranks * need.rank[kind]
+        if asked > available.get(resource, 0) + 1e-9:
+            raise BadInput(
+                f"the cluster has {available.get(resource, 0):g} {resource}s, but rollout.engines="
+                f"{config.rollout.engines} and learner.ranks={config.learner.ranks} need {asked:g}: "
+                "ask for fewer, or set cluster.placement=colocated"
+            )
+    return need
+
+
+class Shards:
+    """A batch that is being sampled, one shard of its tasks per engine."""
+
+    def __init__(self, engines: ClusterEngines, tasks: Sequence[Task], request: Mapping[str, Any]) -> None:
+        self._engines, self._request = engines, request
+        self._tasks = [list(tasks[i :: len(engines.handles)]) for i in range(len(engines.handles))]
+        self._refs = [self._send(i) for i in range(len(self._tasks))]
+
+    def _send(self, engine: int) -> ray.ObjectRef:
+        return self._engines.handles[engine].groups.remote(self._tasks[engine], **self._request)
+
+    def result(self) -> list[Group]:
+        """The groups in the order of the tasks. A dead engine costs what it had in flight: it is sampled again."""
+        shards = [self._result(engine) for engine in range(len(self._refs))]
+        total = sum(map(len, shards))
+        return [shards[i % len(shards)][i // len(shards)] for i in range(total)]
+
+    def _result(self, engine: int) -> list[Group]:
+        for attempt in range(REVIVALS + 1):
+            try:
+                return gather("rollout", {f"engine {engine}": self._refs[engine]}, self._engines.deadline_s)[0]
+            except RayActorError as error:
+                if attempt == REVIVALS:
+                    raise RunFailed(f"rollout: engine {engine} died {REVIVALS + 1} times: {error}") from error
+                self._engines.revive(engine)
+                self._refs[engine] = self._send(engine)
+        raise AssertionError("unreachable")
+
+
+class ClusterEngines:
+    """The Engines port over actors. `deadline_s` bounds every wait."""
+
+    def __init__(self, config: TrainConfig, model: str, need: Needs, canary: Task, receiver: str | None) -> None:
+        self.deadline_s = config.cluster.deadline_s
+        self._actor: Any = ray.remote(EngineActor).options(**need.engine)
+        self._arguments, self._canary = (config, model, receiver), canary
+        self.handles: list[Handle] = [self._actor.remote(*self._arguments) for _ in range(config.rollout.engines)]
+        self.after_revival: list[Any] = []
+
+    def starting(self) -> dict[str, ray.ObjectRef]:
+        return named("engine", [handle.start.remote(self._canary) for handle in self.handles])
+
+    def submit(self, tasks: Sequence[Task], prior: BudgetPrior, *, group_size: int, seed: int) -> Shards:
+        return Shards(self, tasks, {"prior": prior, "size": group_size, "seed": seed})
+
+    def revive(self, engine: int) -> None:
+        """Put a fresh actor in the place of a dead one, and give it the current weights."""
+        self.handles[engine] = self._actor.remote(*self._arguments)
+        start = self.handles[engine].start.remote(self._canary)
+        gather("restarting a dead engine", {f"engine {engine}": start}, self.deadline_s)
+        for action in self.after_revival:
+            action()
+
+    def close(self) -> None:
+        gather("closing", named("engine", [handle.close.remote() for handle in self.handles]), self.deadline_s)
+
+
+class ClusterLearner:
+    """The Learner port over the ranks' actors. `version` counts the batches that were trained on."""
+
+    def __init__(self, config: TrainConfig, model: str, need: Needs, engines: ClusterEngines) -> None:
+        self._config, self._engines, self.version = config, engines, 0
+        actor: Any = ray.remote(LearnerActor).options(**need.rank)
+        self._ranks: list[Handle] = [actor.remote(config, model, rank) for rank in range(config.learner.ranks)]
+        self._weights = weights_named(config.learner.loss.aggregation, config.learner.loss.constant_tokens)
+        self._probe: list[tuple[int, ...]] = []
+        engines.after_revival.append(self.publish)
+
+    def _all(self, what: str, refs: Sequence[ray.ObjectRef]) -> list[Any]:
+        return gather(what, named("rank", refs), self._config.cluster.deadline_s)
+
+    def starting(self) -> dict[str, ray.ObjectRef]:
+        where = ray.get(self._ranks[0].endpoint.remote(), timeout=self._config.cluster.deadline_s)
+        busy = 1 if self._config.run.lookahead == 0 else 2
+        threads = max(1, (os.cpu_count() or 1) // (busy * len(self._ranks)))
+        return named("rank", [rank.start.remote(*where, threads) for rank in self._ranks])
+
+    def update(self, samples: Sequence[Sample]) -> dict[str, float]:
+        """One batch, in `learner.minibatches` optimizer steps. No samples leave the weights as they are."""
+        self.version += 1
+        if not samples:
+            return dict.fromkeys(("loss", "grad_norm", "policy/entropy", "policy/logprob_gap"), 0.0)
+        knobs = self._config.learner
+        parts = [
+            batch_of(part, self._weights, ranks=knobs.ranks, micro_tokens=knobs.micro_tokens)
+            for part in minibatches(samples, knobs.minibatches)
+        ]
+        refs = [rank.update.remote([part[index] for part in parts]) for index, rank in enumerate(self._ranks)]
+        self._probe = [max(samples, key=lambda sample: len(sample.token_ids)).token_ids]
+        return self._all(f"learn: step {self.version - 1}", refs)[0]
+
+    def publish(self) -> dict[str, float]:
+        """Pause, send, set the version, reset the prefix cache, resume, verify. Raises RunFailed on any doubt."""
+        what, handles, deadline_s = (
+            f"publish of version {self.version}",
+            self._engines.handles,
+            self._engines.deadline_s,
+        )
+        start = time.monotonic()
+        gather(f"{what}: pause", named("engine", [e.pause.remote() for e in handles]), deadline_s)
+        receivers = RayReceivers(handles, deadline_s)
+        sent = self._all(what, [rank.send.remote(receivers if not i else None) for i, rank in enumerate(self._ranks)])
+        gather(f"{what}: resume", named("engine", [e.resume.remote(self.version) for e in handles]), deadline_s)
+        paused = time.monotonic() - start
+        return {"publish/paused_s": paused, "publish/bytes": float(sum(sent)), "publish/gap": self._verify(what)}
+
+    def _verify(self, what: str) -> float:
+        """Mean |log-probability gap| of a probe, engine against learner, the largest over the engines."""
+        if not self._probe:
+            return 0.0
+        refs = [engine.score.remote(self._probe) for engine in self._engines.handles]
+        truth = self._all(f"{what}: verify", [rank.logprobs.remote(self._probe) for rank in self._ranks])[0]
+        told = gather(f"{what}: verify", named("engine", refs), self._engines.deadline_s)
+        gaps = [mean_gap(truth, one) for one in told]
+        tolerance = self._config.publish.tolerance
+        if not max(gaps) <= tolerance:
+            raise RunFailed(
+                f"{what}: engine {gaps.index(max(gaps))} does not have the learner's weights: the log-probabilities "
+                f"of a probe differ by {max(gaps):.3g} on average, publish.tolerance is {tolerance:g}"
+            )
+        return max(gaps)
+
+    def probe(self, sequences: Sequence[Sequence[int]]) -> None:
+        """What the next publish is verified on, until a batch gives something better."""
+        self._probe = [tuple(sequence) for sequence in sequences]
+
+    def save(self, folder: Path) -> None:
+        self._all("checkpoint", [rank.save.remote(folder.resolve()) for rank in self._ranks])
+
+    def load(self, folder: Path, version: WeightVersion) -> None:
+        self._all("resume", [rank.load.remote(folder.resolve()) for rank in self._ranks])
+        self.version = version
+
+    def close(self) -> None:
+        self._all("closing", [rank.close.remote() for rank in self._ranks])
+
+
+def mean_gap(truth: Sequence[Sequence[float]], told: Sequence[Sequence[float]]) -> float:
+    """Mean |a - b| over all numbers of two lists of sequences."""
+    gaps = [abs(a - b) for x, y in zip(truth, told, strict=True) for a, b in zip(x, y, strict=True)]
+    return sum(gaps) / len(gaps)
+
+
+class Cluster:
+    """Ray with the actors of one run: `with Cluster(...) as cluster`. Its own Ray, unless told to join one."""
+
+    def __init__(self, config: TrainConfig, model: str, canary: Task, receiver: str | None = None) -> None:
+        local = config.cluster.address == "local"
+        ray.init(
+            address=config.cluster.address,
+            include_dashboard=False if local else None,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
+        try:
+            need = check_room(config, ray.cluster_resources())
+            self.engines = ClusterEngines(config, model, need, canary, receiver)
+            self.learner = ClusterLearner(config, model, need, self.engines)
+            gather("start", self.engines.starting() | self.learner.starting(), config.cluster.deadline_s)
+        except BaseException:
+            ray.shutdown()
+            raise
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        try:
+            if exc[0] is None:
+                self.engines.close()
+                self.learner.close()
+        finally:
+            ray.shutdown()

@@ -1,0 +1,204 @@
+"""The home of DeepSpeed: one rank of the learner, from micro-batches to an optimizer step."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rl.batches import Rectangle
+from rl.config import LearnerConfig, TrainConfig
+from rl.lr_schedule import factor
+from rl.model import Policy, load_model
+from rl.objective import build_objective
+
+if not torch.cuda.is_available():
+    os.environ.setdefault("DS_ACCELERATOR", "cpu")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # DeepSpeed warns about its own imports
+    import deepspeed
+    from deepspeed.runtime.zero.partition_parameters import is_zero_param
+
+
+def deepspeed_config(learner: LearnerConfig, dtype: str) -> dict[str, Any]:
+    """DeepSpeed's own configuration. The accumulation boundary is ours: N backward calls, then one step."""
+    zero: dict[str, Any] = {"stage": learner.zero_stage}
+    if learner.offload != "none":
+        zero["offload_optimizer"] = {"device": "cpu"}
+    if learner.offload == "all":
+        zero["offload_param"] = {"device": "cpu"}
+    adam = {"lr": learner.lr, "betas": list(learner.betas), "weight_decay": learner.weight_decay}
+    # PyTorch's AdamW needs no compiler; offloaded state needs DeepSpeed's own, which runs on the CPU.
+    adam |= {"torch_adam": learner.offload == "none"}
+    return {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": 1,
+        "managed_gradient_accumulation": False,
+        "optimizer": {"type": "AdamW", "params": adam},
+        "gradient_clipping": learner.max_grad_norm,
+        "zero_optimization": zero,
+        "bf16": {"enabled": dtype == "bfloat16"},
+        "steps_per_print": None,
+    }
+
+
+class DeepSpeedLearner:
+    """One of `world` ranks. Every method is called on all ranks, with arguments of their own."""
+
+    def __init__(self, config: TrainConfig, *, model: str, rank: int, world: int, address: str, port: int) -> None:
+        os.environ |= {"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": str(world)}
+        os.environ |= {"MASTER_ADDR": address, "MASTER_PORT": str(port)}
+        torch.manual_seed(config.run.seed)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", auto_mpi_discovery=False)
+        self._world, self._rank, self._knobs = world, rank, config.learner
+        self._objective = build_objective(config.learner.loss)
+        load = partial(load_model, model, config.model.dtype)
+        policy = Policy(load(gradient_checkpointing=config.learner.gradient_checkpointing), config.rollout.temperature)
+        self._reference: Policy | None = None
+        if self._objective.divergence is not None:
+            frozen = Policy(load(), config.rollout.temperature).requires_grad_(False)
+            self._reference = frozen.eval().to(self._device)
+        initialize: Any = deepspeed.initialize  # its own annotations refuse what its documentation takes
+        self._engine, *_ = initialize(
+            model=policy,
+            model_parameters=[p for p in policy.parameters() if p.requires_grad],
+            lr_scheduler=self._scheduler(config.run.steps * config.learner.minibatches),
+            config=deepspeed_config(config.learner, config.model.dtype),
+        )
+
+    def _scheduler(self, total: int) -> Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LambdaLR]:
+        shape = partial(factor, schedule=self._knobs.schedule, warmup=self._knobs.warmup_steps, total=total)
+        return lambda optimizer: torch.optim.lr_scheduler.LambdaLR(optimizer, shape)
+
+    def update(self, minibatches: Sequence[Sequence[Rectangle]]) -> dict[str, float]:
+        """One optimizer step per minibatch, each the sum of its micro-batches over all ranks.
+
+        Returns the batch's `loss`, `grad_norm`, `lr` and `policy/*`, the same on every rank. Raises
+        FloatingPointError, before the weights are touched, when the loss is not a number.
+        """
+        starts = self._start_logps(minibatches)
+        sums: dict[str, float] = {}
+        norms: list[float] = []
+        for micros, olds in zip(minibatches, starts, strict=True):
+            part = self._reduce([self._backward(micro, old) for micro, old in zip(micros, olds, strict=True)])
+            if not torch.isfinite(torch.tensor(part["loss"])):
+                raise FloatingPointError(f"the loss is {part['loss']}: lower learner.lr, or look at the last rollouts")
+            self._engine.step()
+            norms.append(float(self._engine.get_global_grad_norm() or 0.0))
+            sums = {name: sums.get(name, 0.0) + value for name, value in part.items()}
+        return self._stats(sums, norms)
+
+    def _start_logps(self, minibatches: Sequence[Sequence[Rectangle]]) -> list[list[Tensor | None]]:
+        """The policy's log-probabilities before the first of several steps; with one step they are its own."""
+        if len(minibatches) == 1 or self._knobs.loss.ratio == "engine":
+            return [[None] * len(micros) for micros in minibatches]
+        with torch.no_grad():
+            return [[self._engine(*self._inputs(micro))[0] for micro in micros] for micros in minibatches]
+
+    def _inputs(self, micro: Rectangle) -> tuple[Tensor, Tensor]:
+        return torch.from_numpy(micro.token_ids_NT).to(self._device), torch.from_numpy(micro.mask_NT).to(self._device)
+
+    def _backward(self, micro: Rectangle, old_logp_K: Tensor | None) -> dict[str, Tensor]:
+        inputs = self._inputs(micro)
+        logp_K, entropy_K = self._engine(*inputs)
+        engine_K, advantage_K, weight_K = (
+            torch.from_numpy(values).to(logp_K) for values in (micro.engine_logp_K, micro.advantage_K, micro.weight_K)
+        )
+        reference_K = None
+        if self._reference is not None:
+            with torch.no_grad():
+                reference_K = self._reference(*inputs)[0]
+        start_K = logp_K.detach() if old_logp_K is None else old_logp_K
+        loss, sums = self._objective.loss(logp_K, start_K, engine_K, advantage_K, weight_K, reference_K)
+        # DeepSpeed averages gradients over ranks; our denominator already spans them.
+        self._engine.backward(loss * self._world)
+        return sums | {"loss": loss.detach(), "entropy": entropy_K.sum()}
+
+    def _reduce(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+        names = sorted(parts[0])
+        total = torch.stack([torch.stack([part[name].double() for name in names]) for part in parts]).sum(0)
+        torch.distributed.all_reduce(total)
+        return dict(zip(names, total.tolist(), strict=True))
+
+    def _stats(self, sums: Mapping[str, float], norms: Sequence[float]) -> dict[str, float]:
+        tokens = max(sums["tokens"], 1.0)
+        return {
+            "loss": sums["loss"] / len(norms),
+            "grad_norm": sum(norms) / len(norms),
+            "learner/lr": float(self._engine.get_lr()[0]),
+            "learner/trained_tokens": sums["tokens"],
+            "policy/entropy": sums["entropy"] / tokens,
+            "policy/logprob_gap": sums["logprob_gap"] / tokens,
+            "policy/clip_fraction": sums["clipped"] / tokens,
+            "policy/masked_fraction": sums["masked"] / tokens,
+            "policy/kl": sums["kl"] / tokens,
+        }
+
+    def logprobs(self, token_ids: Sequence[int]) -> list[float]:
+        """Log-probability of each token but the first, given those before it, at temperature 1."""
+        ids_NT = torch.tensor([list(token_ids)], device=self._device)
+        mask_NT = torch.ones_like(ids_NT, dtype=torch.bool)
+        policy: Policy = self._engine.module
+        temperature, policy.temperature = policy.temperature, 1.0
+        with torch.no_grad():
+            logp_K, _ = self._engine(ids_NT, mask_NT)
+        policy.temperature = temperature
+        return logp_K.tolist()
+
+    def named_parameters(self) -> list[tuple[str, torch.nn.Parameter]]:
+        """Parameters in checkpoint names; a tied weight once."""
+        return list(self._engine.module.model.named_parameters())
+
+    def buckets(self, max_bytes: int) -> Iterator[list[tuple[str, Tensor]]]:
+        """Whole parameters, gathered from their shards (ZeRO-3) at most about `max_bytes` at a time.
+
+        Gathering is collective: every rank iterates to the end, in step.
+        """
+        bucket: list[tuple[str, torch.nn.Parameter]] = []
+        size = 0
+        for name, parameter in self.named_parameters():
+            whole = full_shape(parameter).numel() * parameter.element_size()
+            if bucket and size + whole > max_bytes:
+                yield from self._gathered(bucket)
+                bucket, size = [], 0
+            bucket.append((name, parameter))
+            size += whole
+        yield from self._gathered(bucket)
+
+    def _gathered(self, bucket: Sequence[tuple[str, torch.nn.Parameter]]) -> Iterator[list[tuple[str, Tensor]]]:
+        sharded = self._knobs.zero_stage == 3
+        with deepspeed.zero.GatheredParameters([p for _, p in bucket], enabled=sharded):
+            yield [(name, parameter.detach()) for name, parameter in bucket]
+
+    def save(self, folder: Path) -> None:
+        """Model, optimizer, schedule and random state of every rank, for an exact resume."""
+        state = {"torch_rng": torch.get_rng_state()}
+        self._engine.save_checkpoint(str(folder), tag="state", client_state=state)
+
+    def load(self, folder: Path) -> None:
+        """Take up what `save` wrote. Raises RuntimeError when there is nothing that fits."""
+        path, state = self._engine.load_checkpoint(str(folder), tag="state")
+        if path is None:
+            raise RuntimeError(f"{folder} holds no learner state that fits this run's ranks and ZeRO stage")
+        torch.set_rng_state(state["torch_rng"])
+
+    def export(self, folder: Path, *, max_bytes: int) -> None:
+        """Write the weights in Hugging Face format, as `transformers` and vLLM load them."""
+        tensors = {n: p.to("cpu", copy=True) for bucket in self.buckets(max_bytes) for n, p in bucket if not self._rank}
+        if self._rank == 0:
+            self._engine.module.model.save_pretrained(folder, state_dict=tensors)
+
+    def close(self) -> None:
+        torch.distributed.destroy_process_group()
+
+
+def full_shape(parameter: Any) -> torch.Size:
+    """The shape of the whole parameter, also where ZeRO-3 holds only a shard of it."""
+    return parameter.ds_shape if is_zero_param(parameter) else parameter.shape

@@ -1,0 +1,238 @@
+"""From a config to a finished run: prepare, start the cluster, run the loop, leave a report."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rewards.judge import PoolJudge
+from rewards.types import ScoredGroup
+from rl import checkpoint, controller
+from rl.algorithms import Algorithm, build
+from rl.config import TrainConfig
+from rl.config_file import dump
+from rl.console import Progress, print_summary, print_transcripts
+from rl.errors import BadInput, RunFailed
+from rl.history import read_rows
+from rl.log import RunLog, write_manifest
+from rl.metrics import accuracy
+from rl.report import make_report
+from rl.rollout_records import read_samples, write_rollouts, write_samples
+from rl.tasks import TaskStream, load_data
+from rollout.prompts import markers, prompt_ids
+from rollout.types import BudgetPrior, Task
+
+HELD_OUT_SEED = 1 << 40
+
+
+def train(config: TrainConfig, *, resume: str | None = None, argv: Sequence[str] = ()) -> Path:
+    """Run `config` to its end, or take up the run that `resume` names; returns the run folder.
+
+    Raises BadInput before anything is started, RunFailed in mid-run; what was saved stays.
+    """
+    # DeepSpeed looks for ninja on PATH, where an environment that is not activated does not put it.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    runs, name = config.run.folder, config.run.name
+    folder, newest = checkpoint.find(runs, name, resume) if resume else (checkpoint.fresh(runs, name), None)
+    state = checkpoint.read(newest) if newest else None
+    if newest and state:
+        checkpoint.check_same_run(newest, state, config)
+        if state.step >= config.run.steps:
+            raise BadInput(f"{folder} is already at step {state.step}: raise run.steps to go on")
+    first = state.step if state else 0
+    with Progress(config.run.steps, first_step=first) as progress, stop_signals() as stopping:
+        progress.phase(f"preparing {folder}")
+        tasks, held_out = load_data(config.data, seed=config.run.seed)
+        model = prepare_model(config, held_out)
+        algorithm = build(config.algorithm)
+        check_prompts(config, model, [*tasks, *held_out], algorithm)
+        with ExitStack() as stack:
+            judge = stack.enter_context(start_judge(config))
+            log = RunLog(folder, trackers=config.run.trackers, resume_step=first if resume else None)
+            stack.callback(log.close)
+            (folder / "config.yaml").write_text(dump(config), encoding="utf-8")
+            write_manifest(folder, seed=config.run.seed, argv=argv)
+            progress.phase("starting Ray, the engines and the learner")
+            cluster = stack.enter_context(start_cluster(config, model, tasks[0]))
+            desk = Desk(config, folder, log, progress, cluster, judge, held_out, algorithm)
+            if newest and state:
+                cluster.learner.load(newest, state.step)
+            progress.phase("first publish and evaluation")
+            controller.train(desk.run(TaskStream(tasks, config.run.seed), state, stopping))
+    return finish(folder)
+
+
+class Desk:
+    """The loop's verbs on the run folder: log, save, evaluate."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: Path,
+        log: RunLog,
+        progress: Progress,
+        cluster: Any,
+        judge: PoolJudge,
+        held_out: Sequence[Task],
+        algorithm: Algorithm,
+    ) -> None:
+        self._config, self._folder, self._log, self._progress = config, folder, log, progress
+        self._cluster, self._judge, self._held_out, self._algorithm = cluster, judge, held_out, algorithm
+
+    def run(self, tasks: TaskStream, state: checkpoint.State | None, stopping: Callable[[], bool]) -> controller.Run:
+        knobs = self._config
+        return controller.Run(
+            algorithm=self._algorithm,
+            tasks=tasks,
+            engines=self._cluster.engines,
+            judge=self._judge,
+            learner=self._cluster.learner,
+            steps=knobs.run.steps,
+            lookahead=knobs.run.lookahead,
+            prompts=knobs.rollout.prompts_per_step,
+            group_size=knobs.rollout.group_size,
+            drop_zero_signal=knobs.learner.drop_zero_signal,
+            seed=knobs.run.seed << 20,
+            sampled_total=state.sampled_total if state else 0,
+            save_every=knobs.run.save_every,
+            eval_every=knobs.run.eval_every,
+            check=partial(check_verdicts, limit=knobs.run.excluded_limit),
+            evaluate=self.evaluate,
+            log=self.log,
+            save=self.save,
+            stopping=stopping,
+        )
+
+    def log(self, row: dict[str, float], scored: Sequence[ScoredGroup]) -> None:
+        step = int(row["step"])
+        write_rollouts(self._folder, step, scored)
+        self._log.log(step, row)
+        self._progress.update(step, row)
+
+    def save(self, done: int, row: dict[str, float]) -> None:
+        state = checkpoint.State(
+            step=done,
+            sampled_total=int(row["tokens/sampled_total"]),
+            accuracy=row.get("heldout/accuracy", row["accuracy/mean"]),
+            budget_version=self._algorithm.budgets(done - 1).version,
+            identity=checkpoint.identity(self._config),
+        )
+        checkpoint.write(self._folder, state, self._cluster.learner.save)
+        checkpoint.prune(self._folder, self._config.run.keep_last)
+
+    def evaluate(self, done: int) -> dict[str, float]:
+        """Accuracy on the held-out problems, one rollout each, at the run's own temperature and largest budget."""
+        if not self._held_out:
+            return {}
+        prior = BudgetPrior.single(self._algorithm.budgets(done).largest)
+        groups = self._cluster.engines.submit(self._held_out, prior, group_size=1, seed=HELD_OUT_SEED).result()
+        scored = self._judge.score(groups)
+        write_samples(self._folder, "samples_before" if done == 0 else "samples_after", scored)
+        return {"heldout/accuracy": accuracy([group.results[0][-1][0] for group in scored])}
+
+
+def prepare_model(config: TrainConfig, held_out: Sequence[Task]) -> str:
+    """The model's path; `tiny` is built and warmed up first, in a process of its own with its own libraries."""
+    if config.model.path != "tiny":
+        return config.model.path
+    request = {
+        "model": config.model.model_dump(mode="json"),
+        "source": config.data.train.model_dump(mode="json"),
+        "seed": config.run.seed,
+        "cache": str(config.run.folder / ".warmup"),
+        "exclude": [task.prompt for task in held_out],
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "rl.warmup"], input=json.dumps(request), stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        raise RunFailed(f"the warm-up of the tiny model failed with exit code {done.returncode}: see the lines above")
+    return str(Path(done.stdout.splitlines()[-1]).resolve())
+
+
+def check_prompts(config: TrainConfig, model: str, tasks: Sequence[Task], algorithm: Algorithm) -> None:
+    """Raises BadInput when the tokenizer cannot serve the run, or a prompt leaves no room in the context."""
+    from transformers import AutoTokenizer
+
+    from rl.actors import prompt_format
+
+    try:
+        codec = AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"model.path {model!r} has no tokenizer that loads: {str(error).splitlines()[0]}") from error
+    style = prompt_format(config)
+    try:
+        marks = markers(style, codec)
+        budget = algorithm.budgets(0).largest
+        lengths = [len(prompt_ids(task, style, codec, budget=budget)) for task in tasks]
+    except ValueError as error:
+        raise BadInput(f"model.path {model!r}: {error}") from error
+    room = config.model.context - budget - len(marks.closing) - len(marks.cue) - config.rollout.answer_tokens
+    longest = max(range(len(tasks)), key=lengths.__getitem__)
+    if lengths[longest] > room:
+        raise BadInput(
+            f"the prompt of task {tasks[longest].id} has {lengths[longest]} tokens; "
+            f"model.context={config.model.context} leaves {room} beside the budget, the closing and the answer: "
+            "raise it, or leave that task out"
+        )
+
+
+def start_judge(config: TrainConfig) -> PoolJudge:
+    knobs = config.reward
+    try:
+        return PoolJudge([(t.name, t.weight) for t in knobs.terms], workers=knobs.workers, timeout_s=knobs.deadline_s)
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"reward.terms: {error}") from error
+
+
+def start_cluster(config: TrainConfig, model: str, canary: Task) -> Any:
+    from rl.cluster import Cluster  # brings Ray, after everything cheap has been checked
+
+    return Cluster(config, model, canary)
+
+
+def check_verdicts(scored: Sequence[ScoredGroup], *, limit: float) -> None:
+    """Raises RunFailed when more than `limit` of a batch could not be judged: a broken reward is not a hard task."""
+    results = [result for group in scored for rows in group.results for row in rows for result in row]
+    lost = [result for result in results if not result.status.judged]
+    if len(lost) > limit * len(results):
+        first = lost[0]
+        raise RunFailed(
+            f"{len(lost)} of {len(results)} answers of this batch have no verdict (run.excluded_limit={limit:g}); "
+            f"the first: {first.status.value}: {first.detail}"
+        )
+
+
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM ask the run to save after the step in work; a second Ctrl-C interrupts at once."""
+    received: list[int] = []
+
+    def handle(number: int, frame: object) -> None:
+        if received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        received.append(number)
+        print("\nstopping: the run saves after this step (Ctrl-C again leaves at once)", file=sys.stderr, flush=True)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def finish(folder: Path) -> Path:
+    """What a person looks at when a run has ended: curve, transcripts, report."""
+    report = make_report([folder])
+    print_transcripts(read_samples(folder, "samples_before"), read_samples(folder, "samples_after"))
+    print_summary(read_rows(folder), report)
+    return folder

@@ -1,0 +1,116 @@
+"""What a step is summed up in: scored groups and phase times in, one flat row of numbers out (pure)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from rewards.types import RewardResult, ScoredGroup, Status
+from rollout.types import Answer, Finish, Rollout, WeightVersion
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean, and 0 over nothing: a row has every key at every step (`reward/excluded` is then 1)."""
+    return sum(values) / len(values) if values else 0.0
+
+
+def token_lag(rollouts: Sequence[Rollout], version: WeightVersion) -> float:
+    """Optimizer steps between the weights that sampled a token and `version`: the mean over sampled tokens.
+
+    A thought counts once, however many answers follow from cuts of it.
+    """
+    spans = [span for rollout in rollouts for span in rollout.versions]
+    spans += [span for rollout in rollouts for answer in answers_of(rollout) for span in answer.versions]
+    tokens = sum(span.end - span.start for span in spans)
+    late = sum((version - span.version) * (span.end - span.start) for span in spans)
+    return late / tokens if tokens else 0.0
+
+
+def answers_of(rollout: Rollout) -> list[Answer]:
+    """All answers of a rollout, budget by budget."""
+    return [answer for answers_A in rollout.answers for answer in answers_A]
+
+
+def judged(results: Sequence[RewardResult]) -> list[RewardResult]:
+    """Those that have a verdict: a timeout or an error says nothing about the answer."""
+    return [result for result in results if result.status.judged]
+
+
+def accuracy(results: Sequence[RewardResult]) -> float:
+    """Share of right answers among those that have a verdict."""
+    return mean([result.status is Status.OK for result in judged(results)])
+
+
+def reward_metrics(scored: Sequence[ScoredGroup]) -> dict[str, float]:
+    """Rewards and verdicts: accuracy counts the answers at each group's largest budget."""
+    everything = [result for group in scored for by_budget in group.results for at in by_budget for result in at]
+    largest = [result for group in scored for by_budget in group.results for result in by_budget[-1]]
+    return {
+        "reward/mean": mean([result.value for result in judged(everything)]),
+        "reward/excluded": mean([not result.status.judged for result in everything]),
+        "reward/unparsable": mean([result.status is Status.UNPARSABLE for result in everything]),
+        "accuracy/mean": accuracy(largest),
+        **budget_accuracy(scored),
+    }
+
+
+def budget_accuracy(scored: Sequence[ScoredGroup]) -> dict[str, float]:
+    """`accuracy/budget_<b>` for groups that were answered at several budgets; empty when there are none."""
+    at_budget: defaultdict[int, list[RewardResult]] = defaultdict(list)
+    for group in scored:
+        budgets_S = group.group.prior.tokens
+        if len(budgets_S) > 1:
+            for by_budget in group.results:
+                for budget, results_A in zip(budgets_S, by_budget, strict=True):
+                    at_budget[budget] += results_A
+    return {f"accuracy/budget_{budget}": accuracy(results) for budget, results in sorted(at_budget.items())}
+
+
+def token_metrics(scored: Sequence[ScoredGroup], version: WeightVersion) -> dict[str, float]:
+    """What was sampled, how long it was and what ended it. Forced tokens are counted apart."""
+    rollouts = [rollout for group in scored for rollout in group.group.rollouts]
+    answers = [answer for rollout in rollouts for answer in answers_of(rollout)]
+    thinking = [len(rollout.token_ids) for rollout in rollouts]
+    answering = [len(answer.token_ids) for answer in answers]
+    return {
+        "tokens/thinking_mean": mean(thinking),
+        "tokens/answer_mean": mean(answering),
+        "tokens/sampled": sum(thinking) + sum(answering),
+        "tokens/forced": sum(len(answer.forced_ids) for answer in answers),
+        "budget/largest": max((group.group.prior.largest for group in scored), default=0),
+        "budget/hit_rate": mean([rollout.finish is Finish.BUDGET for rollout in rollouts]),
+        "answer/length_rate": mean([answer.finish is Finish.LENGTH for answer in answers]),
+        "policy/lag": token_lag(rollouts, version),
+    }
+
+
+def summarize(
+    step: int,
+    scored: Sequence[ScoredGroup],
+    stats: Mapping[str, float],
+    times: Mapping[str, float],
+    *,
+    sampled_total: int,
+    informative: float,
+    version: WeightVersion,
+) -> dict[str, float]:
+    """The row of metrics.jsonl for one step.
+
+    `stats` is what the learner and the publish returned, `times` seconds under `time/...` with
+    `time/step` among them (positive); both pass through. `sampled_total` is the count of sampled
+    tokens before this step, `informative` the share of groups with a training signal, `version`
+    the weights that trained on the groups. `throughput/samples_per_s` counts answers.
+    """
+    tokens = token_metrics(scored, version)
+    samples = sum(len(results_A) for group in scored for by_budget in group.results for results_A in by_budget)
+    return {
+        "step": step,
+        **stats,
+        **times,
+        **reward_metrics(scored),
+        **tokens,
+        "tokens/sampled_total": sampled_total + tokens["tokens/sampled"],
+        "group/informative": informative,
+        "throughput/sampled_tokens_per_s": tokens["tokens/sampled"] / times["time/step"],
+        "throughput/samples_per_s": samples / times["time/step"],
+    }

@@ -1,0 +1,163 @@
+"""The quickstart's reasoner: a character-level tokenizer, a random Qwen2 and worked chain sums.
+
+Small enough to learn on two CPU cores, shaped like the real thing: a chat template that opens
+`<think>`, a thought in steps, `</think>`, then `<answer>`. Everything here is a function of its
+arguments; `rl.warmup` trains the model and caches it.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import torch
+from reasoning_gym import create_dataset
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+PAD, EOS, UNKNOWN, THINK, THINK_END = "<pad>", "<eos>", "<unk>", "<think>", "</think>"
+ANSWER, ANSWER_END = "<answer>", "</answer>"
+CHARACTERS = "\n" + "".join(map(chr, range(32, 127)))
+
+CHAT_TEMPLATE = (
+    "{%- for message in messages -%}"
+    "{%- if message.role == 'user' -%}"
+    "{{- message.content | replace(' + ', '+') | replace(' - ', '-') -}}{{- '=' -}}"
+    "{%- elif message.role == 'assistant' -%}{{- message.content -}}{{- eos_token -}}"
+    "{%- else -%}{{- message.content -}}{{- '\\n' -}}{%- endif -%}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{- '<think>' -}}{%- endif -%}"
+)
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """One token per printable ASCII character, and one for each marker.
+
+    `<answer>` and `</answer>` are not special, so they survive `skip_special_tokens=True`. Any other
+    character becomes `<unk>`. The chat template renders the user's "4 - 1" as `4-1=<think>`.
+    """
+    names = [PAD, EOS, UNKNOWN, THINK, THINK_END, ANSWER, ANSWER_END, *CHARACTERS]
+    core = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, unk_token=UNKNOWN))
+    core.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    core.decoder = decoders.Fuse()
+    core.add_special_tokens([AddedToken(name, special=True) for name in names[:5]])
+    core.add_tokens([AddedToken(name, special=False, normalized=False) for name in names[5:7]])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        pad_token=PAD,
+        eos_token=EOS,
+        unk_token=UNKNOWN,
+        chat_template=CHAT_TEMPLATE,
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def build_model(
+    tokenizer: PreTrainedTokenizerFast, *, context: int, tie_embeddings: bool, seed: int
+) -> Qwen2ForCausalLM:
+    """A randomly initialised Qwen2 of about 0.8 M float32 parameters, the same for the same seed."""
+    config = Qwen2Config(
+        vocab_size=len(tokenizer),
+        initializer_range=0.06,  # about 1/sqrt(2 * hidden): learns several times faster than the default 0.02
+        hidden_size=128,
+        intermediate_size=384,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=context,
+        tie_word_embeddings=tie_embeddings,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Qwen2ForCausalLM(config).to(torch.float32)
+
+
+@dataclass(frozen=True)
+class TraceMix:
+    """How the worked examples are written: shares of three styles, and the rate of wrong steps.
+
+    Careful traces add one term at a time. Terse ones close after no or one step, cut ones after a
+    random character; both then answer with a guess. Reinforcement finds out which style pays.
+    """
+
+    careful: float = 0.25
+    terse: float = 0.45
+    cut: float = 0.30
+    wrong_steps: float = 0.02
+    slip: int = 3
+
+    def __post_init__(self) -> None:
+        if min(self.careful, self.terse, self.cut) < 0 or abs(self.careful + self.terse + self.cut - 1) > 1e-9:
+            raise ValueError(f"style shares must be non-negative and sum to 1: {self}")
+        if not 0 <= self.wrong_steps <= 1:
+            raise ValueError(f"wrong_steps is a probability, not {self.wrong_steps}")
+
+
+def compact(expression: str) -> str:
+    """The expression as the prompt shows it, without spaces: what tells two problems apart."""
+    return "".join(expression.split())
+
+
+def parse_terms(expression: str) -> list[str]:
+    """Signed terms of a chain sum: "4 - 1 + 7" -> ["4", "-1", "+7"]. Raises ValueError on anything else."""
+    text = compact(expression)
+    if not re.fullmatch(r"-?\d+([+-]\d+)*", text):
+        raise ValueError(f"not a chain sum of non-negative terms: {expression!r}")
+    return re.findall(r"[+-]?\d+", text)
+
+
+def write_steps(terms: list[str], rng: random.Random, wrong_steps: float) -> list[tuple[str, int]]:
+    """One (text, running total) per addition, such as ("4-1=3", 3); a wrong one is off by 1 to 3."""
+    total, steps = int(terms[0]), list[tuple[str, int]]()
+    for term in terms[1:]:
+        slip = rng.choice((-3, -2, -1, 1, 2, 3)) if rng.random() < wrong_steps else 0
+        after = total + int(term) + slip
+        steps.append((f"{total}{term}={after}", after))
+        total = after
+    return steps
+
+
+def write_trace(expression: str, rng: random.Random, mix: TraceMix) -> str:
+    """What follows `<think>`: steps, `</think>`, and the answer in its tags (no end-of-sequence).
+
+    A thought closed with r steps to go answers with the true remainder added to its last total,
+    give or take a uniform `mix.slip * r`: the sooner it stops, the worse it guesses.
+    """
+    terms = parse_terms(expression)
+    steps = write_steps(terms, rng, mix.wrong_steps)
+    thought = ";".join(text for text, _ in steps)
+    style = rng.choices(("careful", "terse", "cut"), (mix.careful, mix.terse, mix.cut))[0]
+    if style == "terse":
+        thought = ";".join(text for text, _ in steps[: rng.randint(0, 1)])
+    elif style == "cut":
+        thought = thought[: rng.randrange(len(thought))]
+    done = min(len(steps), len(re.findall(r"=-?\d+(?=;|$)", thought)))
+    total = steps[done - 1][1] if done else int(terms[0])
+    width = mix.slip * (len(steps) - done)
+    answer = total + sum(map(int, terms[done + 1 :])) + rng.randint(-width, width)
+    return f"{thought}{THINK_END}{ANSWER}{answer}{ANSWER_END}"
+
+
+def chain_sums(options: Mapping[str, Any], *, seed: int, exclude: Collection[str] = ()) -> Iterator[str]:
+    """Endless chain sums from reasoning-gym, without those in `exclude` (compared without spaces).
+
+    Problem i of reasoning-gym depends on seed + i alone, so close seeds give overlapping streams.
+    Raises ValueError when the excluded ones leave nothing to draw.
+    """
+    banned, misses = {compact(expression) for expression in exclude}, 0
+    for start in count(seed, 4096):
+        for entry in create_dataset("chain_sum", **{**options, "seed": start, "size": 4096}):
+            expression = entry["metadata"]["expression"]
+            misses = misses + 1 if compact(expression) in banned else 0
+            if misses > 4096:
+                raise ValueError(f"{len(banned)} excluded problems leave none to learn from: widen {dict(options)}")
+            if not misses:
+                yield expression

@@ -1,0 +1,3 @@
+"""A reward module whose import fails."""
+
+raise LookupError("half way")

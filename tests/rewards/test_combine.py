@@ -1,0 +1,88 @@
+from decimal import Decimal
+from math import inf, nan
+
+import numpy as np
+import pytest
+
+from rewards import RewardResult, Status
+from rewards.combine import as_result, combine
+from rollout.types import Answer, Task
+
+TASK, ANSWER = Task("t", "?", "8"), Answer.from_text("8")
+
+
+def giving(returned):
+    return lambda task, answer: returned
+
+
+def test_weighted_sum_keeps_each_value_and_the_verifiers_status():
+    wrong = RewardResult(Status.WRONG, 0.25, {"digits": 0.5}, "'9' is not '8'")
+    result = combine([("math", giving(wrong), 2.0), ("short", giving(1.0), -0.5)])(TASK, ANSWER)
+    assert result == RewardResult(Status.WRONG, 0.0, {"math": 0.25, "math/digits": 0.5, "short": 1.0}, "'9' is not '8'")
+
+
+def test_the_first_term_says_whether_it_was_right():
+    terms = [("a", giving(1.0), 1.0), ("b", giving(0.0), 1.0)]
+    assert combine(terms)(TASK, ANSWER).status is Status.OK
+    assert combine(terms[::-1])(TASK, ANSWER).status is Status.WRONG
+
+
+@pytest.mark.parametrize("status", [Status.TIMEOUT, Status.ERROR])
+def test_a_term_without_a_verdict_leaves_none(status):
+    late = RewardResult(status, 0.0, detail="the server is down")
+    result = combine([("math", giving(1.0), 1.0), ("server", giving(late), 0.1)])(TASK, ANSWER)
+    assert (result.status, result.value, result.detail) == (status, 0.0, "the server is down")
+    assert result.parts == {"math": 1.0, "server": 0.0}
+
+
+def test_terms_need_names_of_their_own():
+    with pytest.raises(ValueError, match="each name once: a, a"):
+        combine([("a", giving(1.0), 1.0), ("a", giving(1.0), 1.0)])
+    with pytest.raises(ValueError, match="at least one term"):
+        combine([])
+
+
+@pytest.mark.parametrize(
+    ("returned", "status", "value"),
+    [
+        (1.0, Status.OK, 1.0),
+        (1, Status.OK, 1.0),
+        (True, Status.OK, 1.0),
+        (2.5, Status.OK, 2.5),
+        (0.99, Status.WRONG, 0.99),
+        (False, Status.WRONG, 0.0),
+        (-3, Status.WRONG, -3.0),
+        (np.float32(0.5), Status.WRONG, 0.5),
+        (np.int64(1), Status.OK, 1.0),
+    ],
+)
+def test_a_bare_number_is_right_from_one_upwards(returned, status, value):
+    assert as_result(returned) == RewardResult(status, value)
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        None,
+        "1",
+        nan,
+        inf,
+        np.float64("nan"),
+        [1.0],
+        Decimal(1),
+        RewardResult(Status.OK, nan),
+        RewardResult(Status.OK, 1.0, {"part": -inf}),
+        RewardResult(Status.OK, None),
+    ],
+)
+def test_anything_else_is_an_error(returned):
+    result = as_result(returned)
+    assert (result.status, result.value) == (Status.ERROR, 0.0)
+    assert "not a finite number" in result.detail
+
+
+def test_a_result_comes_out_in_plain_types():
+    result = as_result(RewardResult("ok", np.float32(0.5), {"a": np.int32(2)}))
+    assert result == RewardResult(Status.OK, 0.5, {"a": 2.0})
+    assert type(result.value) is float
+    assert type(result.parts["a"]) is float
