@@ -262,6 +262,7 @@ class Cluster:
             address=config.cluster.address,
             include_dashboard=False if local else None,
             log_to_driver=False,
+            runtime_env={"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}},  # threads that spin starve a shared core
             logging_level=logging.WARNING,
         )
         try:

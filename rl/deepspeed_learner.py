@@ -26,6 +26,11 @@ with warnings.catch_warnings():
     from deepspeed.runtime.zero.partition_parameters import is_zero_param
 
 
+def plain(learner: LearnerConfig, dtype: str) -> bool:
+    """Whether DeepSpeed steps PyTorch's optimizer itself: it then clips, but does not tell the norm."""
+    return learner.zero_stage == 0 and dtype == "float32"
+
+
 def deepspeed_config(learner: LearnerConfig, dtype: str) -> dict[str, Any]:
     """DeepSpeed's own configuration. The accumulation boundary is ours: N backward calls, then one step."""
     zero: dict[str, Any] = {"stage": learner.zero_stage}
@@ -41,7 +46,7 @@ def deepspeed_config(learner: LearnerConfig, dtype: str) -> dict[str, Any]:
         "gradient_accumulation_steps": 1,
         "managed_gradient_accumulation": False,
         "optimizer": {"type": "AdamW", "params": adam},
-        "gradient_clipping": learner.max_grad_norm,
+        "gradient_clipping": 0.0 if plain(learner, dtype) else learner.max_grad_norm,
         "zero_optimization": zero,
         "bf16": {"enabled": dtype == "bfloat16"},
         "steps_per_print": None,
@@ -69,13 +74,16 @@ class DeepSpeedLearner:
         self._engine, *_ = initialize(
             model=policy,
             model_parameters=[p for p in policy.parameters() if p.requires_grad],
-            lr_scheduler=self._scheduler(config.run.steps * config.learner.minibatches),
+            lr_scheduler=scheduler(config.learner, config.run.steps * config.learner.minibatches),
             config=deepspeed_config(config.learner, config.model.dtype),
         )
+        self._norm = 0.0
+        if plain(config.learner, config.model.dtype):
+            self._engine.optimizer.register_step_pre_hook(self._clip)
 
-    def _scheduler(self, total: int) -> Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LambdaLR]:
-        shape = partial(factor, schedule=self._knobs.schedule, warmup=self._knobs.warmup_steps, total=total)
-        return lambda optimizer: torch.optim.lr_scheduler.LambdaLR(optimizer, shape)
+    def _clip(self, *_: object) -> None:
+        """Between the reduction of the gradients and the step that uses them."""
+        self._norm = float(torch.nn.utils.clip_grad_norm_(self._engine.module.parameters(), self._knobs.max_grad_norm))
 
     def update(self, minibatches: Sequence[Sequence[Rectangle]]) -> dict[str, float]:
         """One optimizer step per minibatch, each the sum of its micro-batches over all ranks.
@@ -87,13 +95,13 @@ class DeepSpeedLearner:
         sums: dict[str, float] = {}
         norms: list[float] = []
         for micros, olds in zip(minibatches, starts, strict=True):
-            part = self._reduce([self._backward(micro, old) for micro, old in zip(micros, olds, strict=True)])
+            part = reduced([self._backward(micro, old) for micro, old in zip(micros, olds, strict=True)])
             if not torch.isfinite(torch.tensor(part["loss"])):
                 raise FloatingPointError(f"the loss is {part['loss']}: lower learner.lr, or look at the last rollouts")
             self._engine.step()
-            norms.append(float(self._engine.get_global_grad_norm() or 0.0))
+            norms.append(float(self._engine.get_global_grad_norm() or self._norm))
             sums = {name: sums.get(name, 0.0) + value for name, value in part.items()}
-        return self._stats(sums, norms)
+        return statistics(sums, norms) | {"learner/lr": float(self._engine.get_lr()[0])}
 
     def _start_logps(self, minibatches: Sequence[Sequence[Rectangle]]) -> list[list[Tensor | None]]:
         """The policy's log-probabilities before the first of several steps; with one step they are its own."""
@@ -121,26 +129,6 @@ class DeepSpeedLearner:
         self._engine.backward(loss * self._world)
         return sums | {"loss": loss.detach(), "entropy": entropy_K.sum()}
 
-    def _reduce(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
-        names = sorted(parts[0])
-        total = torch.stack([torch.stack([part[name].double() for name in names]) for part in parts]).sum(0)
-        torch.distributed.all_reduce(total)
-        return dict(zip(names, total.tolist(), strict=True))
-
-    def _stats(self, sums: Mapping[str, float], norms: Sequence[float]) -> dict[str, float]:
-        tokens = max(sums["tokens"], 1.0)
-        return {
-            "loss": sums["loss"] / len(norms),
-            "grad_norm": sum(norms) / len(norms),
-            "learner/lr": float(self._engine.get_lr()[0]),
-            "learner/trained_tokens": sums["tokens"],
-            "policy/entropy": sums["entropy"] / tokens,
-            "policy/logprob_gap": sums["logprob_gap"] / tokens,
-            "policy/clip_fraction": sums["clipped"] / tokens,
-            "policy/masked_fraction": sums["masked"] / tokens,
-            "policy/kl": sums["kl"] / tokens,
-        }
-
     def logprobs(self, token_ids: Sequence[int]) -> list[float]:
         """Log-probability of each token but the first, given those before it, at temperature 1."""
         ids_NT = torch.tensor([list(token_ids)], device=self._device)
@@ -152,18 +140,14 @@ class DeepSpeedLearner:
         policy.temperature = temperature
         return logp_K.tolist()
 
-    def named_parameters(self) -> list[tuple[str, torch.nn.Parameter]]:
-        """Parameters in checkpoint names; a tied weight once."""
-        return list(self._engine.module.model.named_parameters())
-
     def buckets(self, max_bytes: int) -> Iterator[list[tuple[str, Tensor]]]:
-        """Whole parameters, gathered from their shards (ZeRO-3) at most about `max_bytes` at a time.
+        """Whole parameters in checkpoint names, a tied one once, gathered about `max_bytes` at a time (ZeRO-3).
 
         Gathering is collective: every rank iterates to the end, in step.
         """
         bucket: list[tuple[str, torch.nn.Parameter]] = []
         size = 0
-        for name, parameter in self.named_parameters():
+        for name, parameter in self._engine.module.model.named_parameters():
             whole = full_shape(parameter).numel() * parameter.element_size()
             if bucket and size + whole > max_bytes:
                 yield from self._gathered(bucket)
@@ -202,3 +186,33 @@ class DeepSpeedLearner:
 def full_shape(parameter: Any) -> torch.Size:
     """The shape of the whole parameter, also where ZeRO-3 holds only a shard of it."""
     return parameter.ds_shape if is_zero_param(parameter) else parameter.shape
+
+
+def scheduler(
+    learner: LearnerConfig, total: int
+) -> Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LambdaLR]:
+    shape = partial(factor, schedule=learner.schedule, warmup=learner.warmup_steps, total=total)
+    return lambda optimizer: torch.optim.lr_scheduler.LambdaLR(optimizer, shape)
+
+
+def reduced(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+    """The sums over micro-batches and ranks, the same on every rank."""
+    names = sorted(parts[0])
+    total = torch.stack([torch.stack([part[name].double() for name in names]) for part in parts]).sum(0)
+    torch.distributed.all_reduce(total)
+    return dict(zip(names, total.tolist(), strict=True))
+
+
+def statistics(sums: Mapping[str, float], norms: Sequence[float]) -> dict[str, float]:
+    """What a batch is logged with: sums over its trained tokens as means, and one norm per optimizer step."""
+    tokens = max(sums["tokens"], 1.0)
+    return {
+        "loss": sums["loss"] / len(norms),
+        "grad_norm": sum(norms) / len(norms),
+        "learner/trained_tokens": sums["tokens"],
+        "policy/entropy": sums["entropy"] / tokens,
+        "policy/logprob_gap": sums["logprob_gap"] / tokens,
+        "policy/clip_fraction": sums["clipped"] / tokens,
+        "policy/masked_fraction": sums["masked"] / tokens,
+        "policy/kl": sums["kl"] / tokens,
+    }

@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
-from typing import Any
 
 import torch
-from reasoning_gym import create_dataset
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
@@ -88,9 +84,9 @@ class TraceMix:
     random character; both then answer with a guess. Reinforcement finds out which style pays.
     """
 
-    careful: float = 0.25
-    terse: float = 0.45
-    cut: float = 0.30
+    careful: float = 0.40
+    terse: float = 0.25
+    cut: float = 0.35
     wrong_steps: float = 0.02
     slip: int = 3
 
@@ -101,14 +97,13 @@ class TraceMix:
             raise ValueError(f"wrong_steps is a probability, not {self.wrong_steps}")
 
 
-def compact(expression: str) -> str:
-    """The expression as the prompt shows it, without spaces: what tells two problems apart."""
-    return "".join(expression.split())
+SCHOOL = TraceMix(careful=1.0, terse=0.0, cut=0.0, wrong_steps=0.0)
+HABITS = TraceMix()
 
 
 def parse_terms(expression: str) -> list[str]:
     """Signed terms of a chain sum: "4 - 1 + 7" -> ["4", "-1", "+7"]. Raises ValueError on anything else."""
-    text = compact(expression)
+    text = "".join(expression.split())
     if not re.fullmatch(r"-?\d+([+-]\d+)*", text):
         raise ValueError(f"not a chain sum of non-negative terms: {expression!r}")
     return re.findall(r"[+-]?\d+", text)
@@ -138,26 +133,9 @@ def write_trace(expression: str, rng: random.Random, mix: TraceMix) -> str:
     if style == "terse":
         thought = ";".join(text for text, _ in steps[: rng.randint(0, 1)])
     elif style == "cut":
-        thought = thought[: rng.randrange(len(thought))]
-    done = min(len(steps), len(re.findall(r"=-?\d+(?=;|$)", thought)))
+        thought = thought[: rng.randrange(len(thought) or 1)]
+    done = len(re.findall(r"=-?\d", thought))
     total = steps[done - 1][1] if done else int(terms[0])
     width = mix.slip * (len(steps) - done)
     answer = total + sum(map(int, terms[done + 1 :])) + rng.randint(-width, width)
     return f"{thought}{THINK_END}{ANSWER}{answer}{ANSWER_END}"
-
-
-def chain_sums(options: Mapping[str, Any], *, seed: int, exclude: Collection[str] = ()) -> Iterator[str]:
-    """Endless chain sums from reasoning-gym, without those in `exclude` (compared without spaces).
-
-    Problem i of reasoning-gym depends on seed + i alone, so close seeds give overlapping streams.
-    Raises ValueError when the excluded ones leave nothing to draw.
-    """
-    banned, misses = {compact(expression) for expression in exclude}, 0
-    for start in count(seed, 4096):
-        for entry in create_dataset("chain_sum", **{**options, "seed": start, "size": 4096}):
-            expression = entry["metadata"]["expression"]
-            misses = misses + 1 if compact(expression) in banned else 0
-            if misses > 4096:
-                raise ValueError(f"{len(banned)} excluded problems leave none to learn from: widen {dict(options)}")
-            if not misses:
-                yield expression

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rollout.types import VersionSpan
+from rollout.types import Logprobs, Spans, TokenIds
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -34,8 +34,8 @@ class Sample:
     `versions` cover the sampled tokens, in positions of this sequence.
     """
 
-    token_ids: tuple[int, ...]
+    token_ids: TokenIds
     loss_mask: tuple[int, ...]
-    logprobs: tuple[float, ...]
+    logprobs: Logprobs
     advantages: tuple[float, ...]
-    versions: tuple[VersionSpan, ...]
+    versions: Spans

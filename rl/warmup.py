@@ -1,33 +1,47 @@
 """The home of trl: the cold start that teaches the tiny reasoner to think, cached between runs.
 
-Importing this module loads neither torch nor trl, so that a driver may ask for the cached folder;
+Importing this module loads neither torch nor trl, so that a driver may ask where the model will be;
 `prepare` loads them and belongs in a process of its own: `python -m rl.warmup < request.json`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
+import os
 import random
 import sys
 import tempfile
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from rl.config import ModelConfig, SourceConfig, WarmupConfig
+from rl.errors import BadInput
+from rl.tasks import load_tasks
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM, TrainerCallback
 
 RECIPE = 1
 """Raise when a change of `rl.tiny` or of this file makes another model of the same settings."""
+
+SCHOOLING = 0.7
+"""Share of the steps in which all traces are careful; the rest teaches `rl.tiny.HABITS`."""
+
+Row: TypeAlias = dict[str, list[int]]
+"""One training sequence: aligned `input_ids` and `labels`, the latter -100 on the prompt."""
 
 
 def cached_folder(
     model: ModelConfig, source: SourceConfig, *, seed: int, cache: Path, exclude: Collection[str] = ()
 ) -> Path:
     """Where `prepare` puts, or has put, the model of these settings: there and complete, or absent."""
-    settings = [RECIPE, model.model_dump(mode="json"), source.model_dump(mode="json"), seed, sorted(exclude)]
+    problems = source.model_dump(mode="json", exclude={"limit"})
+    settings = [RECIPE, model.model_dump(mode="json"), problems, seed, sorted(exclude)]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return cache / f"tiny-{digest[:16]}"
 
@@ -35,23 +49,21 @@ def cached_folder(
 def prepare(model: ModelConfig, source: SourceConfig, *, seed: int, cache: Path, exclude: Collection[str] = ()) -> Path:
     """A Hugging Face folder (weights, tokenizer, chat template) of the tiny reasoner, made if absent.
 
-    Trains on generated chain sums with the options of `source`, never on those in `exclude` (the
-    held-out expressions). The folder is written elsewhere and renamed at the end.
-    Raises ValueError when the model is not `tiny` or the source is not reasoning-gym's chain_sum.
+    Learns from chain sums generated with the options of `source`, never from those in `exclude` (the
+    held-out prompts). The folder is written elsewhere and renamed at the end.
+    Raises BadInput when the source is not reasoning-gym's chain_sum, or is used up by `exclude`.
     """
-    if model.path != "tiny":
-        raise ValueError(f"only `path: tiny` is built here, not {model.path!r}")
     if model.warmup and source.source != "reasoning_gym:chain_sum":
-        raise ValueError(f"the warm-up learns reasoning_gym:chain_sum, not {source.source!r}: set model.warmup to null")
+        raise BadInput(f"data.train: the warm-up learns reasoning_gym:chain_sum, not {source.source}; drop it")
     target = cached_folder(model, source, seed=seed, cache=cache, exclude=exclude)
     if target.is_dir():
-        _say(f"warm-up: cached in {target}")
+        _say(f"cached in {target}")
         return target
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".building-", dir=cache) as building:
         _build(Path(building) / "model", model, source, seed, exclude)
         _rename(Path(building) / "model", target)
-    _say(f"warm-up: saved in {target}")
+    _say(f"saved in {target}")
     return target
 
 
@@ -68,54 +80,68 @@ def _build(folder: Path, model: ModelConfig, source: SourceConfig, seed: int, ex
 
     tokenizer = tiny.build_tokenizer()
     policy = tiny.build_model(tokenizer, context=model.context, tie_embeddings=model.tie_embeddings, seed=seed)
-    _say(f"warm-up: a random Qwen2 of {policy.num_parameters():,} parameters, {len(tokenizer)} tokens")
+    _say(f"a random Qwen2 of {policy.num_parameters():,} parameters and {len(tokenizer)} tokens")
     if model.warmup:
         rows = examples(tokenizer, source, model.warmup, seed=seed, exclude=exclude)
+        _say(f"{len(rows):,} worked examples such as {tokenizer.decode(rows[0]['input_ids'])}")
         train(policy, tokenizer, rows, model.warmup, seed=seed)
     policy.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
 def examples(
-    tokenizer: Any, source: SourceConfig, warmup: WarmupConfig, *, seed: int, exclude: Collection[str] = ()
-) -> list[dict[str, list[int]]]:
-    """`warmup.steps * warmup.batch` rows of `input_ids` and `labels` (-100 on the prompt), in order of use.
+    tokenizer: PreTrainedTokenizerFast,
+    source: SourceConfig,
+    warmup: WarmupConfig,
+    *,
+    seed: int,
+    exclude: Collection[str] = (),
+) -> list[Row]:
+    """`warmup.steps * warmup.batch` rows in the order of use.
 
-    Within 16 batches rows are sorted by length, and then the batches shuffled: little padding.
+    The problems come from a seed of their own, the third after those of training and held-out tasks.
+    Of every 16 batches, each holds sequences of similar length (little padding), in random order.
     """
     from rl import tiny
 
-    rng, mix = random.Random(seed), tiny.TraceMix()
-    # Far from the seeds of users: reasoning-gym's streams of close seeds overlap.
-    problems = tiny.chain_sums(source.options, seed=2_000_000_000 + seed * 100_000_000, exclude=exclude)
-    rows = list[dict[str, list[int]]]()
-    for expression in itertools.islice(problems, warmup.steps * warmup.batch):
-        prompt = tokenizer.apply_chat_template(
-            [{"role": "user", "content": expression}], add_generation_prompt=True, return_dict=False
-        )
-        completion = tokenizer.encode(tiny.write_trace(expression, rng, mix) + tiny.EOS, add_special_tokens=False)
+    rng, total = random.Random(seed), warmup.steps * warmup.batch
+    options = {**source.options, "seed": int(np.random.SeedSequence(seed).generate_state(3)[2])}
+    problems = load_tasks(source.model_copy(update={"limit": total, "options": options}), without=exclude)
+    rows = list[Row]()
+    for i, task in enumerate(problems):
+        mix = tiny.SCHOOL if i < SCHOOLING * total else tiny.HABITS
+        message = {"role": "user", "content": task.prompt}
+        prompt = tokenizer.apply_chat_template([message], add_generation_prompt=True, return_dict=False)
+        completion = tokenizer.encode(tiny.write_trace(task.prompt, rng, mix) + tiny.EOS)
         rows.append({"input_ids": prompt + completion, "labels": [-100] * len(prompt) + completion})
     return [row for chunk in _chunks(rows, 16 * warmup.batch) for row in _by_length(chunk, warmup.batch, rng)]
 
 
-def _chunks(rows: Sequence[Any], size: int) -> list[Sequence[Any]]:
+def _chunks(rows: Sequence[Row], size: int) -> list[Sequence[Row]]:
     return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
-def _by_length(rows: Sequence[dict[str, list[int]]], batch: int, rng: random.Random) -> list[dict[str, list[int]]]:
+def _by_length(rows: Sequence[Row], batch: int, rng: random.Random) -> list[Row]:
     batches = _chunks(sorted(rows, key=lambda row: len(row["input_ids"])), batch)
     rng.shuffle(batches)
     return [row for one in batches for row in one]
 
 
 def train(
-    policy: Any, tokenizer: Any, rows: list[dict[str, list[int]]], warmup: WarmupConfig, *, seed: int
+    policy: Qwen2ForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    rows: Sequence[Row],
+    warmup: WarmupConfig,
+    *,
+    seed: int,
 ) -> list[float]:
-    """Supervised fine-tuning of `policy` in place through TRL; returns the losses that were reported."""
+    """Fine-tunes `policy` in place on the completions, with TRL; returns ten mean losses, first to last."""
     from datasets import Dataset
     from transformers import PrinterCallback
+    from transformers.utils.logging import disable_progress_bar
     from trl import SFTConfig, SFTTrainer
 
+    disable_progress_bar()  # of saving; our own progress has a line for every tenth
     with tempfile.TemporaryDirectory() as scratch:
         settings = SFTConfig(
             output_dir=scratch,
@@ -127,8 +153,7 @@ def train(
             adam_beta2=0.99,
             train_sampling_strategy="sequential",
             dataset_kwargs={"skip_prepare_dataset": True},
-            max_length=None,
-            logging_steps=max(1, warmup.steps // 20),
+            logging_steps=max(1, warmup.steps // 10),
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
@@ -138,14 +163,14 @@ def train(
             dataloader_pin_memory=False,
             seed=seed,
         )
-        trainer = SFTTrainer(policy, settings, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
+        trainer = SFTTrainer(policy, settings, train_dataset=Dataset.from_list(list(rows)), processing_class=tokenizer)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_progress())
         trainer.train()
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
-def _progress() -> Any:
+def _progress() -> TrainerCallback:
     from transformers import TrainerCallback
 
     class Progress(TrainerCallback):
@@ -155,28 +180,34 @@ def _progress() -> Any:
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
             if logs and "loss" in logs:
-                left = (time.monotonic() - self.started) / state.global_step * (state.max_steps - state.global_step)
-                _say(f"warm-up: step {state.global_step}/{state.max_steps}  loss {logs['loss']:.3f}  {left:.0f} s left")
+                left = (time.monotonic() - self.started) * (state.max_steps / state.global_step - 1)
+                _say(f"step {state.global_step}/{state.max_steps}  loss {logs['loss']:.3f}  {left:.0f} s left")
 
     return Progress()
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(f"warm-up: {line}", file=sys.stderr, flush=True)
 
 
-def main() -> None:
-    """Read `prepare`'s arguments as one JSON object on stdin; print the folder on stdout."""
+def main() -> int:
+    """Read `prepare`'s arguments as one JSON object on stdin, print the folder on stdout; exit code 2 is bad input."""
+    os.environ.setdefault("DS_ACCELERATOR", "cpu")  # trl imports deepspeed, which would warn that it finds no other
     request = json.load(sys.stdin)
-    folder = prepare(
-        ModelConfig.model_validate(request["model"]),
-        SourceConfig.model_validate(request["source"]),
-        seed=request["seed"],
-        cache=Path(request["cache"]),
-        exclude=request.get("exclude", ()),
-    )
+    try:
+        folder = prepare(
+            ModelConfig.model_validate(request["model"]),
+            SourceConfig.model_validate(request["source"]),
+            seed=request["seed"],
+            cache=Path(request["cache"]),
+            exclude=request.get("exclude", ()),
+        )
+    except BadInput as error:
+        _say(str(error))
+        return 2
     print(folder)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from rollout.types import VersionSpan
+from rollout.types import Logprobs, Spans, TokenIds
 
 
 class Ended(StrEnum):
@@ -25,21 +25,21 @@ class Draw:
     Continuation i is sampled with seed `seed + i`: the same draw gives the same tokens.
     """
 
-    prompt_ids: tuple[int, ...]
+    prompt_ids: TokenIds
     n: int
     max_tokens: int
     seed: int
-    stop_ids: tuple[int, ...] = ()
+    stop_ids: TokenIds = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
     """One continuation: `token_ids[T]` with the log-probability of each as it was sampled."""
 
-    token_ids: tuple[int, ...]
-    logprobs: tuple[float, ...]
+    token_ids: TokenIds
+    logprobs: Logprobs
     ended: Ended
-    versions: tuple[VersionSpan, ...]
+    versions: Spans
 
 
 class Engine(Protocol):

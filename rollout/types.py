@@ -15,6 +15,10 @@ WeightVersion: TypeAlias = int
 """How many batches the weights have been trained on. The engine and the learner count alike."""
 
 
+TokenIds: TypeAlias = tuple[int, ...]
+Logprobs: TypeAlias = tuple[float, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """One problem: what the model reads and what a verifier compares with.
@@ -84,6 +88,9 @@ class VersionSpan:
     end: int
 
 
+Spans: TypeAlias = tuple[VersionSpan, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One answer, given after the first `prefix_len` tokens of a thought.
@@ -96,13 +103,13 @@ class Answer:
 
     budget: int
     prefix_len: int
-    forced_ids: tuple[int, ...]
-    token_ids: tuple[int, ...]
-    logprobs: tuple[float, ...]
+    forced_ids: TokenIds
+    token_ids: TokenIds
+    logprobs: Logprobs
     text: str
     finish: Finish
     thought: str = ""
-    versions: tuple[VersionSpan, ...] = ()
+    versions: Spans = ()
 
     @classmethod
     def from_text(cls, text: str, *, thought: str = "", budget: int = 0, prefix_len: int = 0) -> Answer:
@@ -118,11 +125,11 @@ class Rollout:
     `answers[S][A]` are ordered as the prior's budgets.
     """
 
-    prompt_ids: tuple[int, ...]
-    token_ids: tuple[int, ...]
-    logprobs: tuple[float, ...]
+    prompt_ids: TokenIds
+    token_ids: TokenIds
+    logprobs: Logprobs
     finish: Finish
-    versions: tuple[VersionSpan, ...]
+    versions: Spans
     answers: tuple[tuple[Answer, ...], ...]
 
 
