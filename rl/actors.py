@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ class EngineActor:
     def __init__(self, config: TrainConfig, model: str, receiver: str | None = None) -> None:
         self._config, self._model, self._receiver = config, model, receiver
 
-    async def start(self, canary: Task) -> None:
+    async def start(self, canary: Task, threads: int) -> None:
         """Load the model and prove that a budget binds. Raises RuntimeError when it does not."""
         from transformers import AutoTokenizer
 
@@ -47,6 +47,7 @@ class EngineActor:
             top_k=knobs.top_k,
             tensor_parallel=knobs.tensor_parallel,
             memory_gib=knobs.memory_gib,
+            threads=threads,
             memory_fraction=knobs.memory_fraction,
             transfer=self._config.publish.backend,
             receiver=self._receiver or RECEIVER,
@@ -112,6 +113,7 @@ class LearnerActor:
 
     def __init__(self, config: TrainConfig, model: str, rank: int) -> None:
         self._config, self._model, self._rank = config, model, rank
+        self._native: tuple[int, Any] | None = None
 
     def endpoint(self) -> tuple[str, int]:
         """Where rank 0 can be met: an address of this host and a free port."""
@@ -133,10 +135,35 @@ class LearnerActor:
     def update(self, minibatches: Sequence[Sequence[Rectangle]]) -> dict[str, float]:
         return self._learner.update(minibatches)
 
-    def send(self, receivers: Receivers | None) -> int:
-        """Take part in handing over the weights; the rank that is given `receivers` sends."""
-        max_bytes = self._config.publish.bucket_mib << 20
-        return send_through_shared_memory(self._learner.buckets(max_bytes), receivers)
+    def send(self, receivers: Receivers | None, generation: int) -> None:
+        """Take part in handing over the weights; the rank that is given `receivers` sends.
+
+        `generation` counts how often an engine was replaced: vLLM's own senders then meet anew.
+        """
+        if self._config.publish.backend == "shm":
+            send_through_shared_memory(self._buckets(), receivers)
+            return
+        if self._native is None or self._native[0] != generation:
+            self._native = (generation, self._native_sender(receivers))
+        self._native[1].send_weights()
+
+    def _buckets(self) -> Iterator[list[tuple[str, Any]]]:
+        return self._learner.buckets(self._config.publish.bucket_mib << 20)
+
+    def _native_sender(self, receivers: Receivers | None) -> Any:
+        from rollout.weight_transfer import BucketSource, native_sender
+
+        address, port = self.endpoint()
+        knobs = self._config.rollout
+        return native_sender(
+            self._config.publish.backend,
+            BucketSource(self._learner.shapes(), self._buckets),
+            receivers,
+            rank=self._rank,
+            address=address,
+            port=port,
+            workers=knobs.engines * knobs.tensor_parallel,
+        )
 
     def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         return [self._learner.logprobs(sequence) for sequence in sequences]

@@ -6,9 +6,10 @@ Nothing here knows what a learner is: it writes a folder, names its files in a m
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from rl.config import TrainConfig
 from rl.errors import BadInput
 
 MANIFEST = "manifest.json"
+CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,25 @@ class State:
     identity: Mapping[str, Any]
 
 
+IDENTITY = (
+    *("model", "data.train", "data.held_out", "run.seed", "rollout.prompts_per_step", "rollout.group_size"),
+    *("learner.ranks", "learner.zero_stage"),
+)
+"""The knobs, or sections, without which a checkpoint is another run's. Held-out problems leave the training data."""
+
+
 def identity(config: TrainConfig) -> dict[str, Any]:
-    """The knobs without which a checkpoint is another run's: model, data, seed, batch and sharding."""
-    return {
-        "model": config.model.model_dump(mode="json"),
-        "data.train": config.data.train.model_dump(mode="json"),
-        "run.seed": config.run.seed,
-        "rollout.prompts_per_step": config.rollout.prompts_per_step,
-        "rollout.group_size": config.rollout.group_size,
-        "learner.ranks": config.learner.ranks,
-        "learner.zero_stage": config.learner.zero_stage,
-    }
+    """The values of those knobs that are set, by dotted name."""
+    knobs = _flat("", config.model_dump(mode="json"))
+    return {name: value for name, value in knobs if f"{name}.".startswith(tuple(f"{part}." for part in IDENTITY))}
+
+
+def _flat(prefix: str, section: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in section.items():
+        if isinstance(value, Mapping):
+            yield from _flat(f"{prefix}{name}.", value)
+        elif value is not None:
+            yield f"{prefix}{name}", value
 
 
 def folder_of(run: Path, step: int) -> Path:
@@ -56,14 +66,14 @@ def write(run: Path, state: State, save: Callable[[Path], None]) -> Path:
     building = target.with_name(f".building-{target.name}")
     for leftover in target.parent.glob(".building-*"):
         shutil.rmtree(leftover)
-    if target.exists():
-        shutil.rmtree(target)
     building.mkdir(parents=True)
     save(building)
     sizes = {str(path.relative_to(building)): path.stat().st_size for path in _files(building)}
     _write_synced(building / MANIFEST, json.dumps({"state": asdict(state), "files": sizes}, indent=1))
     for path in _files(building):
         _sync(path)
+    if target.exists():  # of an earlier try at this step: given up only for a complete one
+        shutil.rmtree(target)
     building.rename(target)
     _sync(target.parent)
     return target
@@ -90,23 +100,25 @@ def read(folder: Path) -> State:
     """The state of a checkpoint whose files are all there in full. Raises BadInput when they are not."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise BadInput(f"{folder} is not a complete checkpoint: {error}") from error
-    for name, size in manifest["files"].items():
+        sizes, state = dict(manifest["files"]), State(**manifest["state"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{folder} is not a complete checkpoint: {MANIFEST}: {error}; remove the folder") from error
+    for name, size in sizes.items():
         path = folder / name
         found = path.stat().st_size if path.exists() else None
         if found != size:
             what = "is missing" if found is None else f"has {found} bytes instead of {size}"
             raise BadInput(f"{folder} is damaged: {name} {what}; remove the folder to resume from the one before it")
-    return State(**manifest["state"])
+    return state
 
 
 def check_same_run(folder: Path, state: State, config: TrainConfig) -> None:
     """Raises BadInput, naming the first knob that differs, when a checkpoint belongs to another config."""
     now = json.loads(json.dumps(identity(config)))
-    for key, value in now.items():
-        if state.identity.get(key) != value:
-            raise BadInput(f"{folder} is of another run: {key} was {state.identity.get(key)}, the config says {value}")
+    for key in now | dict(state.identity):
+        was, says = (knobs.get(key, "unset") for knobs in (state.identity, now))
+        if was != says:
+            raise BadInput(f"{folder} is of another run: {key} was {was}, the config says {says}")
 
 
 def all_of(run: Path) -> list[Path]:
@@ -115,27 +127,35 @@ def all_of(run: Path) -> list[Path]:
 
 
 def prune(run: Path, keep_last: int) -> None:
-    """Remove all but the newest `keep_last` and the one with the best accuracy."""
+    """Remove all but the newest `keep_last` and the one with the best accuracy; a damaged one is never the best."""
     folders = all_of(run)
-    best = max(folders, key=lambda folder: read(folder).accuracy, default=None)
+    best = max(folders, key=_accuracy, default=None)
     for folder in folders[:-keep_last]:
         if folder != best:
             shutil.rmtree(folder)
 
 
+def _accuracy(folder: Path) -> float:
+    try:
+        return read(folder).accuracy
+    except BadInput:  # of use to nobody, and no reason to end a run that has just saved another
+        return -math.inf
+
+
 def find(runs: Path, name: str, resume: str) -> tuple[Path, Path | None]:
     """The run folder that `--resume` names and its newest checkpoint, if it has one.
 
-    `auto` is the newest run called `name`, with or without a number behind it; without any, a fresh
-    folder. Raises BadInput when a named run does not exist.
+    `auto` is the run called `name`, with or without a number behind it, that was started last; without
+    any, a fresh folder. Raises BadInput when a named run does not exist.
     """
     if resume == "auto":
-        known = sorted((p for p in numbered(runs, name) if p.is_dir()), key=lambda path: path.stat().st_mtime)
-        run = known[-1] if known else runs / name
+        configs = [p / CONFIG for p in numbered(runs, name) if (p / CONFIG).exists()]
+        # Written when a run starts, unlike the folder, which a report or a copy touches later.
+        run = max(configs, key=lambda path: path.stat().st_mtime).parent if configs else fresh(runs, name)
     else:
         run = Path(resume)
-        if not (run / "config.yaml").exists():
-            raise BadInput(f"--resume {resume}: no run there (a run folder holds config.yaml)")
+        if not (run / CONFIG).exists():
+            raise BadInput(f"--resume {resume}: no run there (a run folder holds {CONFIG})")
     checkpoints = all_of(run)
     return run, checkpoints[-1] if checkpoints else None
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
+import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +16,8 @@ from rl.actors import EngineActor, LearnerActor
 from rl.aggregation import weights_named
 from rl.batches import batch_of, minibatches
 from rl.config import TrainConfig
-from rl.errors import BadInput, RunFailed
+from rl.errors import RunFailed
+from rl.placement import Needs, check_room, threads_each
 from rl.types import Sample
 from rollout.types import BudgetPrior, Group, Task, WeightVersion
 
@@ -50,13 +50,17 @@ def gather(what: str, calls: Mapping[str, ray.ObjectRef], deadline_s: float) -> 
 class RayReceivers:
     """All engines as one: vLLM's weight-transfer verbs, called from inside the learner's actor."""
 
-    def __init__(self, engines: Sequence[Handle], deadline_s: float) -> None:
-        self._engines, self._deadline_s = list(engines), deadline_s
+    def __init__(self, engines: Sequence[Handle], workers: int, deadline_s: float) -> None:
+        self._engines, self._workers, self._deadline_s = list(engines), workers, deadline_s
 
     def init_weight_transfer_engine(self, init_info: Mapping[str, Any]) -> None:
-        self._wait(
-            "init_weight_transfer_engine", [e.init_weight_transfer_engine.remote(init_info) for e in self._engines]
-        )
+        """vLLM counts the workers of one engine; with several, each takes its place behind those before it."""
+        infos = [dict(init_info) for _ in self._engines]
+        for index, info in enumerate(infos):
+            if "rank_offset" in info:
+                info["rank_offset"] += index * self._workers
+        refs = [e.init_weight_transfer_engine.remote(info) for e, info in zip(self._engines, infos, strict=True)]
+        self._wait("init_weight_transfer_engine", refs)
 
     def start_weight_update(self) -> None:
         self._wait("start_weight_update", [e.start_weight_update.remote() for e in self._engines])
@@ -73,41 +77,6 @@ class RayReceivers:
 
 def named(kind: str, refs: Sequence[ray.ObjectRef]) -> dict[str, ray.ObjectRef]:
     return {f"{kind} {index}": ref for index, ref in enumerate(refs)}
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What one actor of each kind asks of Ray."""
-
-    engine: dict[str, float]
-    rank: dict[str, float]
-
-
-def needs(config: TrainConfig, *, gpus: bool) -> Needs:
-    """Resources of an engine and of a learner's rank; colocated ones share a device."""
-    shared = config.cluster.placement == "colocated"
-    tensor_parallel = config.rollout.tensor_parallel
-    if not gpus:
-        share = 0.5 if shared else 1.0
-        return Needs({"num_cpus": share, "num_gpus": 0}, {"num_cpus": share, "num_gpus": 0})
-    if shared and tensor_parallel > 1:
-        raise BadInput("cluster.placement=colocated needs rollout.tensor_parallel=1: use placement=split")
-    engine = 0.5 if shared else float(tensor_parallel)
-    return Needs({"num_cpus": 1, "num_gpus": engine}, {"num_cpus": 1, "num_gpus": 0.5 if shared else 1})
-
-
-def check_room(config: TrainConfig, available: Mapping[str, float]) -> Needs:
-    """Raises BadInput when the actors do not fit, before Ray would wait for room for ever."""
-    need = needs(config, gpus=available.get("GPU", 0) > 0)
-    for kind, resource in (("num_cpus", "CPU"), ("num_gpus", "GPU")):
-        asked = config.rollout.engines * need.engine[kind] + config.learner.ranks * need.rank[kind]
-        if asked > available.get(resource, 0) + 1e-9:
-            raise BadInput(
-                f"the cluster has {available.get(resource, 0):g} {resource}s, but rollout.engines="
-                f"{config.rollout.engines} and learner.ranks={config.learner.ranks} need {asked:g}: "
-                "ask for fewer, or set cluster.placement=colocated"
-            )
-    return need
 
 
 class Shards:
@@ -146,19 +115,22 @@ class ClusterEngines:
         self.deadline_s = config.cluster.deadline_s
         self._actor: Any = ray.remote(EngineActor).options(**need.engine)
         self._arguments, self._canary = (config, model, receiver), canary
+        self._threads = threads_each(config, config.rollout.engines)
         self.handles: list[Handle] = [self._actor.remote(*self._arguments) for _ in range(config.rollout.engines)]
-        self.after_revival: list[Any] = []
+        self.after_revival: list[Callable[[], object]] = []
+        self.revivals = 0
 
     def starting(self) -> dict[str, ray.ObjectRef]:
-        return named("engine", [handle.start.remote(self._canary) for handle in self.handles])
+        return named("engine", [handle.start.remote(self._canary, self._threads) for handle in self.handles])
 
     def submit(self, tasks: Sequence[Task], prior: BudgetPrior, *, group_size: int, seed: int) -> Shards:
         return Shards(self, tasks, {"prior": prior, "size": group_size, "seed": seed})
 
     def revive(self, engine: int) -> None:
         """Put a fresh actor in the place of a dead one, and give it the current weights."""
+        self.revivals += 1
         self.handles[engine] = self._actor.remote(*self._arguments)
-        start = self.handles[engine].start.remote(self._canary)
+        start = self.handles[engine].start.remote(self._canary, self._threads)
         gather("restarting a dead engine", {f"engine {engine}": start}, self.deadline_s)
         for action in self.after_revival:
             action()
@@ -183,8 +155,7 @@ class ClusterLearner:
 
     def starting(self) -> dict[str, ray.ObjectRef]:
         where = ray.get(self._ranks[0].endpoint.remote(), timeout=self._config.cluster.deadline_s)
-        busy = 1 if self._config.run.lookahead == 0 else 2
-        threads = max(1, (os.cpu_count() or 1) // (busy * len(self._ranks)))
+        threads = threads_each(self._config, len(self._ranks))
         return named("rank", [rank.start.remote(*where, threads) for rank in self._ranks])
 
     def update(self, samples: Sequence[Sample]) -> dict[str, float]:
@@ -210,11 +181,13 @@ class ClusterLearner:
         )
         start = time.monotonic()
         gather(f"{what}: pause", named("engine", [e.pause.remote() for e in handles]), deadline_s)
-        receivers = RayReceivers(handles, deadline_s)
-        sent = self._all(what, [rank.send.remote(receivers if not i else None) for i, rank in enumerate(self._ranks)])
+        receivers = RayReceivers(handles, self._config.rollout.tensor_parallel, deadline_s)
+        who = [receivers] + [None] * (len(self._ranks) - 1)
+        again = self._engines.revivals
+        self._all(what, [rank.send.remote(one, again) for rank, one in zip(self._ranks, who, strict=True)])
         gather(f"{what}: resume", named("engine", [e.resume.remote(self.version) for e in handles]), deadline_s)
         paused = time.monotonic() - start
-        return {"publish/paused_s": paused, "publish/bytes": float(sum(sent)), "publish/gap": self._verify(what)}
+        return {"publish/paused_s": paused, "publish/gap": self._verify(what)}
 
     def _verify(self, what: str) -> float:
         """Mean |log-probability gap| of a probe, engine against learner, the largest over the engines."""
@@ -224,13 +197,13 @@ class ClusterLearner:
         truth = self._all(f"{what}: verify", [rank.logprobs.remote(self._probe) for rank in self._ranks])[0]
         told = gather(f"{what}: verify", named("engine", refs), self._engines.deadline_s)
         gaps = [mean_gap(truth, one) for one in told]
-        tolerance = self._config.publish.tolerance
-        if not max(gaps) <= tolerance:
+        engine, tolerance = worst(gaps), self._config.publish.tolerance
+        if not gaps[engine] <= tolerance:
             raise RunFailed(
-                f"{what}: engine {gaps.index(max(gaps))} does not have the learner's weights: the log-probabilities "
-                f"of a probe differ by {max(gaps):.3g} on average, publish.tolerance is {tolerance:g}"
+                f"{what}: engine {engine} does not have the learner's weights: the log-probabilities "
+                f"of a probe differ by {gaps[engine]:.3g} on average, publish.tolerance is {tolerance:g}"
             )
-        return max(gaps)
+        return gaps[engine]
 
     def probe(self, sequences: Sequence[Sequence[int]]) -> None:
         """What the next publish is verified on, until a batch gives something better."""
@@ -253,6 +226,11 @@ def mean_gap(truth: Sequence[Sequence[float]], told: Sequence[Sequence[float]]) 
     return sum(gaps) / len(gaps)
 
 
+def worst(gaps: Sequence[float]) -> int:
+    """Where the largest gap is; one that is not a number is larger than any."""
+    return max(range(len(gaps)), key=lambda index: math.inf if math.isnan(gaps[index]) else gaps[index])
+
+
 class Cluster:
     """Ray with the actors of one run: `with Cluster(...) as cluster`. Its own Ray, unless told to join one."""
 
@@ -263,7 +241,7 @@ class Cluster:
             include_dashboard=False if local else None,
             log_to_driver=False,
             runtime_env={"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}},  # threads that spin starve a shared core
-            logging_level=logging.WARNING,
+            logging_level=logging.ERROR,
         )
         try:
             need = check_room(config, ray.cluster_resources())

@@ -33,7 +33,8 @@ def plain(learner: LearnerConfig, dtype: str) -> bool:
 
 def deepspeed_config(learner: LearnerConfig, dtype: str) -> dict[str, Any]:
     """DeepSpeed's own configuration. The accumulation boundary is ours: N backward calls, then one step."""
-    zero: dict[str, Any] = {"stage": learner.zero_stage}
+    # In bfloat16 DeepSpeed's stage 0 starts with an optimizer step on no gradient; its stage 1 does not.
+    zero: dict[str, Any] = {"stage": max(learner.zero_stage, int(dtype == "bfloat16"))}
     if learner.offload != "none":
         zero["offload_optimizer"] = {"device": "cpu"}
     if learner.offload == "all":
@@ -94,14 +95,16 @@ class DeepSpeedLearner:
         starts = self._start_logps(minibatches)
         sums: dict[str, float] = {}
         norms: list[float] = []
+        rate = 0.0
         for micros, olds in zip(minibatches, starts, strict=True):
             part = reduced([self._backward(micro, old) for micro, old in zip(micros, olds, strict=True)])
             if not torch.isfinite(torch.tensor(part["loss"])):
                 raise FloatingPointError(f"the loss is {part['loss']}: lower learner.lr, or look at the last rollouts")
+            rate = float(self._engine.get_lr()[0])  # of this step: `step` moves the schedule on
             self._engine.step()
             norms.append(float(self._engine.get_global_grad_norm() or self._norm))
             sums = {name: sums.get(name, 0.0) + value for name, value in part.items()}
-        return statistics(sums, norms) | {"learner/lr": float(self._engine.get_lr()[0])}
+        return statistics(sums, norms) | {"learner/lr": rate}
 
     def _start_logps(self, minibatches: Sequence[Sequence[Rectangle]]) -> list[list[Tensor | None]]:
         """The policy's log-probabilities before the first of several steps; with one step they are its own."""
@@ -155,6 +158,10 @@ class DeepSpeedLearner:
             bucket.append((name, parameter))
             size += whole
         yield from self._gathered(bucket)
+
+    def shapes(self) -> list[tuple[str, torch.dtype, tuple[int, ...]]]:
+        """Name, type and whole shape of what `buckets` yields, in its order, without gathering."""
+        return [(n, p.dtype, tuple(full_shape(p))) for n, p in self._engine.module.model.named_parameters()]
 
     def _gathered(self, bucket: Sequence[tuple[str, torch.nn.Parameter]]) -> Iterator[list[tuple[str, Tensor]]]:
         sharded = self._knobs.zero_stage == 3

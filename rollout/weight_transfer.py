@@ -1,23 +1,30 @@
 # pyright: standard
-"""Worker side of a publish: a vLLM weight-transfer backend over shared memory.
+"""vLLM's weight-transfer protocol: a backend of our own over shared memory, and the way into its own backends.
 
 vLLM imports this module inside each worker (`worker_extension_cls`) before it creates the transfer
-engine, which is how the backend's name becomes known there.
+engine, which is how the backend's name becomes known there. Learners import it for `native_sender`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from vllm.distributed.weight_transfer.base import (
+    ParamMeta,
+    TrainerInitInfo,
+    TrainerWeightTransferEngine,
+    WeightSource,
     WeightTransferEngine,
     WeightTransferInitInfo,
     WeightTransferUpdateInfo,
 )
-from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
+from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory, WeightTransferTrainerFactory
+from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
+from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 from vllm.model_executor.layers.attention import is_deferred_attention_layer
 from vllm.model_executor.layers.utils import dispatch_cpu_unquantized_gemm
 from vllm.model_executor.layers.vocab_parallel_embedding import VocabParallelEmbedding
@@ -109,3 +116,34 @@ class ShmReceiver(WeightTransferEngine[ShmInit, ShmUpdate]):
 
 
 WeightTransferEngineFactory.register_engine(BACKEND, ShmReceiver)
+
+
+class BucketSource(WeightSource):
+    """A learner's parameters for vLLM's senders: declared once, gathered bucket by bucket at every publish."""
+
+    def __init__(
+        self,
+        shapes: Sequence[tuple[str, torch.dtype, tuple[int, ...]]],
+        buckets: Callable[[], Iterable[list[tuple[str, torch.Tensor]]]],
+    ) -> None:
+        self._declared, self._buckets = [ParamMeta(*shape) for shape in shapes], buckets
+
+    def metadata(self) -> list[ParamMeta]:
+        return self._declared
+
+    def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+        for bucket in self._buckets():
+            yield from bucket
+
+
+def native_sender(
+    backend: str, source: BucketSource, receivers: Any, *, rank: int, address: str, port: int, workers: int
+) -> TrainerWeightTransferEngine[Any]:
+    """vLLM's own sender for `nccl` or `ipc`, in rendezvous with `workers` engine workers.
+
+    Called on every rank of the learner; rank 0 sends, through `receivers` (vLLM's four client verbs).
+    """
+    info: TrainerInitInfo = IPCTrainerInitInfo(rank=rank)
+    if backend == "nccl":
+        info = NCCLTrainerInitInfo(master_address=address, master_port=port, world_size=1 + workers, rank=rank)
+    return WeightTransferTrainerFactory.trainer_init(info, client=receivers, source=source)

@@ -78,6 +78,7 @@ def test_model_follows_its_seed_and_ties_when_asked(tokenizer):
 
 def test_terms_keep_their_signs():
     assert parse_terms("4 - 0 + 17 - 7") == ["4", "-0", "+17", "-7"]
+    assert parse_terms("-3 + -4 - -5") == ["-3", "-4", "+5"]
     with pytest.raises(ValueError, match="not a chain sum"):
         parse_terms("4 * 2")
 

@@ -136,7 +136,7 @@ def test_other_problems_than_chain_sums_are_refused(tmp_path, monkeypatch, capfd
     monkeypatch.setenv("DS_ACCELERATOR", "cpu")
     assert main() == 2
     assert capfd.readouterr().err == (
-        "warm-up: data.train: the warm-up learns reasoning_gym:chain_sum, not gsm8k.jsonl; drop model.warmup\n"
+        "warm-up: the warm-up learns reasoning_gym:chain_sum, not gsm8k.jsonl; remove model.warmup\n"
     )
 
 

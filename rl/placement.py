@@ -1,0 +1,52 @@
+"""Whether and how the actors of a run fit on a cluster (pure)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rl.config import TrainConfig
+from rl.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What one actor of each kind asks of Ray."""
+
+    engine: dict[str, float]
+    rank: dict[str, float]
+
+
+def needs(config: TrainConfig, *, gpus: bool) -> Needs:
+    """Resources of an engine and of a learner's rank; colocated ones share a device."""
+    shared = config.cluster.placement == "colocated"
+    tensor_parallel = config.rollout.tensor_parallel
+    if not gpus:
+        share = 0.5 if shared else 1.0
+        return Needs({"num_cpus": share, "num_gpus": 0}, {"num_cpus": share, "num_gpus": 0})
+    if shared and tensor_parallel > 1:
+        raise BadInput("cluster.placement=colocated needs rollout.tensor_parallel=1: use placement=split")
+    engine = 0.5 if shared else float(tensor_parallel)
+    return Needs({"num_cpus": 1, "num_gpus": engine}, {"num_cpus": 1, "num_gpus": 0.5 if shared else 1})
+
+
+def check_room(config: TrainConfig, available: Mapping[str, float]) -> Needs:
+    """Raises BadInput when the actors do not fit, before Ray would wait for room for ever."""
+    need = needs(config, gpus=available.get("GPU", 0) > 0)
+    remedy = "" if config.cluster.placement == "colocated" else ", or set cluster.placement=colocated"
+    for kind, resource in (("num_cpus", "CPU"), ("num_gpus", "GPU")):
+        asked = config.rollout.engines * need.engine[kind] + config.learner.ranks * need.rank[kind]
+        if asked > available.get(resource, 0) + 1e-9:
+            raise BadInput(
+                f"the cluster has {available.get(resource, 0):g} {resource}s, but rollout.engines="
+                f"{config.rollout.engines} and learner.ranks={config.learner.ranks} need {asked:g}: "
+                f"ask for fewer{remedy}"
+            )
+    return need
+
+
+def threads_each(config: TrainConfig, actors: int) -> int:
+    """CPU threads of each of `actors` of one kind: engines and learner take turns, or share the cores."""
+    at_once = actors if config.run.lookahead == 0 else 2 * actors
+    return max(1, (os.cpu_count() or 1) // at_once)

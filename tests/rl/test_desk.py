@@ -1,0 +1,189 @@
+"""The loop's verbs on a run folder: what a whole run in the fake world leaves on disk, and how it goes on."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from example_config import write_config
+from fake_ports import Growing, World, untimed
+from rich.console import Console
+
+from rl import checkpoint
+from rl.algorithms import build
+from rl.config_file import load
+from rl.console import Progress
+from rl.controller import train
+from rl.launch import HELD_OUT_SEED, Desk
+from rl.log import RunLog, parse_rows
+from rl.rollout_records import read_rollouts, read_samples
+from rl.tasks import TaskStream
+from rollout.types import BudgetPrior, Task
+
+TASKS = TaskStream([Task(f"t{i}", f"problem {i}", "1") for i in range(7)], seed=0)
+HELD_OUT = [Task(f"h{i}", f"held-out problem {i}", "1") for i in range(5)]
+
+
+class Learner:
+    """The world's learner, which also leaves its weight in a folder."""
+
+    def __init__(self, world: World):
+        self.world = world
+        self.update, self.publish = world.update, world.publish
+
+    @property
+    def version(self) -> int:
+        return self.world.version
+
+    def save(self, folder: Path) -> None:
+        (folder / "weight").write_text(repr(self.world.weight))
+
+
+class Cluster:
+    def __init__(self, world: World):
+        self.engines, self.learner = world, Learner(world)
+
+
+def go(folder, world, *overrides, held_out=HELD_OUT, algorithm=None, state=None, stopping=lambda: False):
+    """A run of a world in a folder, from a state on; returns its config."""
+    config = load(write_config(folder, name=f"{world.version}.yaml"), ["run.steps=5", *overrides])
+    log = RunLog(folder / "run", resume_step=state.step if state else None)
+    with closing(log), Progress(5, console=Console(file=io.StringIO())) as progress:
+        chosen = algorithm or build(config.algorithm)
+        desk = Desk(config, folder / "run", log, progress, Cluster(world), world, held_out, chosen)
+        train(desk.run(TASKS, state, stopping))
+    return config
+
+
+def rows_of(folder: Path) -> list[dict[str, float]]:
+    return parse_rows(folder / "run" / "metrics.jsonl")
+
+
+def test_every_step_is_on_disk(tmp_path):
+    world = World()
+    go(tmp_path, world)
+    rows = rows_of(tmp_path)
+    assert [row["step"] for row in rows] == [0, 1, 2, 3, 4]
+    sampled = [row["tokens/sampled"] for row in rows]
+    assert rows[-1]["tokens/sampled_total"] == sum(sampled)
+    files = sorted((tmp_path / "run" / "rollouts").iterdir())
+    assert [path.name for path in files] == [f"step_{step:06d}.parquet" for step in range(5)]
+    for step, path in enumerate(files):
+        table = read_rollouts(path)
+        assert [row["task_id"] for row in table] == [task.id for task in TASKS.take(4 * step, 4) for _ in range(2)]
+        assert {row["step"] for row in table} == {step}
+
+
+def test_the_config_says_what_the_loop_does(tmp_path):
+    world = World()
+    go(tmp_path, world, "run.lookahead=2", "run.seed=3", "rollout.prompts_per_step=3", "rollout.group_size=4")
+    training = [one for one in world.submissions if one.seed != HELD_OUT_SEED]
+    assert [one.seed for one in training] == [(3 << 20) + step for step in range(5)]
+    assert [(len(one.tasks), one.group_size, one.prior) for one in training] == [(3, 4, BudgetPrior.single(32))] * 5
+    assert [one.version for one in training] == [0, 0, 0, 1, 2]
+
+
+def test_held_out_problems_are_judged_before_the_first_and_after_the_last_step(tmp_path):
+    world = World()
+    go(tmp_path, world)
+    held_out = [one for one in world.submissions if one.seed == HELD_OUT_SEED]
+    assert [(one.version, one.group_size, one.prior) for one in held_out] == [
+        (0, 1, BudgetPrior.single(32)),
+        (5, 1, BudgetPrior.single(32)),
+    ]
+    assert {one.tasks for one in held_out} == {("h0", "h1", "h2", "h3", "h4")}
+    rows = rows_of(tmp_path)
+    assert ["heldout/accuracy" in row for row in rows] == [True, False, False, False, True]
+    for name, row in (("samples_before", rows[0]), ("samples_after", rows[-1])):
+        samples = read_samples(tmp_path / "run", name)
+        assert [sample["id"] for sample in samples] == ["h0", "h1", "h2", "h3", "h4"]
+        assert row["heldout/accuracy"] == sum(sample["status"] == "ok" for sample in samples) / 5
+
+
+def test_without_held_out_problems_nothing_is_evaluated(tmp_path):
+    world = World()
+    go(tmp_path, world, held_out=[])
+    assert len(world.submissions) == 5
+    assert not any("heldout/accuracy" in row for row in rows_of(tmp_path))
+    assert read_samples(tmp_path / "run", "samples_after") == []
+
+
+def test_a_schedule_is_asked_about_the_steps_of_the_run_alone(tmp_path):
+    """Budgets 5, 10 … 25: the evaluation after the last step has the last step's, not one more."""
+    world = World()
+    go(tmp_path, world, algorithm=Growing())
+    held_out = [one.prior.largest for one in world.submissions if one.seed == HELD_OUT_SEED]
+    assert held_out == [5, 25]
+
+
+def states(folder: Path) -> dict[str, checkpoint.State]:
+    return {path.name: checkpoint.read(path) for path in checkpoint.all_of(folder / "run")}
+
+
+def test_checkpoints_hold_weights_and_where_the_run_stands(tmp_path):
+    world = World()
+    config = go(tmp_path, world, "run.save_every=2", "run.keep_last=9", algorithm=Growing())
+    rows, kept = rows_of(tmp_path), states(tmp_path)
+    assert list(kept) == ["step_000002", "step_000004", "step_000005"]
+    for state in kept.values():
+        row = rows[state.step - 1]
+        assert state.sampled_total == row["tokens/sampled_total"]
+        assert state.accuracy == row.get("heldout/accuracy", row["accuracy/mean"])
+        assert state.budget_version == state.step - 1
+        assert dict(state.identity) == json.loads(json.dumps(checkpoint.identity(config)))
+    newest = tmp_path / "run" / "checkpoints" / "step_000005" / "weight"
+    assert float(newest.read_text()) == world.weight
+
+
+def test_old_checkpoints_go_and_the_best_stays(tmp_path):
+    world = World()
+    go(tmp_path, world, "run.save_every=1", "run.keep_last=1")
+    rows = rows_of(tmp_path)
+    accuracies = {row["step"] + 1: row.get("heldout/accuracy", row["accuracy/mean"]) for row in rows}
+    best = max(accuracies, key=accuracies.__getitem__)
+    assert list(states(tmp_path)) == [f"step_{step:06d}" for step in sorted({best, 5})]
+
+
+@pytest.mark.parametrize("at", [1, 3])
+def test_a_stopped_run_that_goes_on_leaves_the_same_records(tmp_path, at):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    whole = World()
+    go(tmp_path / "whole", whole)
+    first = World()
+    go(tmp_path / "parts", first, stopping=lambda: first.version == at)
+    (newest,) = checkpoint.all_of(tmp_path / "parts" / "run")
+    state = checkpoint.read(newest)
+    assert state.step == at
+    second = World(version=state.step, weight=float((newest / "weight").read_text()))
+    go(tmp_path / "parts", second, state=state)
+    ones, others = rows_of(tmp_path / "whole"), rows_of(tmp_path / "parts")
+    assert [untimed(row) for row in ones] == [untimed(row) for row in others]
+    assert second.weight == whole.weight
+    for step in range(5):
+        name = Path("run") / "rollouts" / f"step_{step:06d}.parquet"
+        assert read_rollouts(tmp_path / "whole" / name) == read_rollouts(tmp_path / "parts" / name)
+
+
+def test_what_was_recorded_after_the_checkpoint_is_taken_back(tmp_path):
+    """Killed at step 4, saved at 2: steps 2 and 3 are recorded again, once."""
+
+    class Killed(World):
+        def update(self, samples):
+            if self.version == 4:
+                raise KeyboardInterrupt
+            return super().update(samples)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path, Killed(), "run.save_every=2", "run.keep_last=9", held_out=[])
+    assert [row["step"] for row in rows_of(tmp_path)] == [0, 1, 2, 3]
+    before = rows_of(tmp_path)
+    at_two = checkpoint.folder_of(tmp_path / "run", 2)
+    world = World(version=2, weight=float((at_two / "weight").read_text()))
+    go(tmp_path, world, held_out=[], state=checkpoint.read(at_two))
+    after = rows_of(tmp_path)
+    assert [row["step"] for row in after] == [0, 1, 2, 3, 4]
+    assert [untimed(row) for row in after[:4]] == [untimed(row) for row in before]

@@ -1,0 +1,112 @@
+"""What the actors ask of a cluster, and what is said when it has no room."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import pytest
+from example_config import write_config
+
+from rl.cluster import mean_gap, worst
+from rl.config_file import load
+from rl.errors import BadInput
+from rl.placement import Needs, check_room, needs, threads_each
+
+
+def configure(folder, *overrides):
+    return load(write_config(folder), overrides)
+
+
+def one_each(engine, rank):
+    """Needs of an engine and a rank as (CPUs, GPUs)."""
+    return Needs(*({"num_cpus": cpus, "num_gpus": gpus} for cpus, gpus in (engine, rank)))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "gpus", "expected"),
+    [
+        ([], False, one_each((1, 0), (1, 0))),
+        (["cluster.placement=colocated"], False, one_each((0.5, 0), (0.5, 0))),
+        ([], True, one_each((1, 1), (1, 1))),
+        (["rollout.tensor_parallel=4"], True, one_each((1, 4), (1, 1))),
+        (["cluster.placement=colocated"], True, one_each((1, 0.5), (1, 0.5))),
+    ],
+)
+def test_what_each_actor_asks_for(tmp_path, overrides, gpus, expected):
+    assert needs(configure(tmp_path, *overrides), gpus=gpus) == expected
+
+
+def test_a_shared_gpu_holds_a_whole_engine_or_none(tmp_path):
+    config = configure(tmp_path, "cluster.placement=colocated", "rollout.tensor_parallel=2")
+    with pytest.raises(BadInput) as refused:
+        needs(config, gpus=True)
+    assert str(refused.value) == "cluster.placement=colocated needs rollout.tensor_parallel=1: use placement=split"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "resource", "just"),
+    [
+        ([], "CPU", 2.0),
+        (["rollout.engines=2", "learner.ranks=2"], "CPU", 4.0),
+        (["rollout.engines=2", "learner.ranks=2", "cluster.placement=colocated"], "CPU", 2.0),
+        (["rollout.engines=2", "rollout.tensor_parallel=2", "learner.ranks=4"], "GPU", 8.0),
+        (["rollout.engines=8", "learner.ranks=8", "cluster.placement=colocated"], "GPU", 8.0),
+    ],
+)
+def test_the_least_that_is_enough(tmp_path, overrides, resource, just):
+    config = configure(tmp_path, *overrides)
+    room = {"CPU": 64.0, "memory": 1e9, resource: just}
+    assert check_room(config, room) == needs(config, gpus=resource == "GPU")
+    with pytest.raises(
+        BadInput, match=f"the cluster has {just - 0.5:g} {resource}s, but .* need {just:g}: ask for fewer"
+    ):
+        check_room(config, {**room, resource: just - 0.5})
+
+
+def test_more_actors_than_there_is_room_for_are_refused_with_the_remedy(tmp_path):
+    config = configure(tmp_path, "rollout.engines=3", "learner.ranks=2")
+    with pytest.raises(BadInput) as refused:
+        check_room(config, {"CPU": 4.0})
+    assert str(refused.value) == (
+        "the cluster has 4 CPUs, but rollout.engines=3 and learner.ranks=2 need 5: "
+        "ask for fewer, or set cluster.placement=colocated"
+    )
+
+
+def test_colocation_is_no_remedy_for_those_who_have_it(tmp_path):
+    config = configure(tmp_path, "rollout.engines=8", "cluster.placement=colocated")
+    with pytest.raises(BadInput, match=r"rollout.engines=8 and learner.ranks=1 need 4.5: ask for fewer$"):
+        check_room(config, {"CPU": 4.0})
+
+
+def test_a_cluster_without_anything_has_no_room(tmp_path):
+    with pytest.raises(BadInput, match=r"the cluster has 0 CPUs, but rollout.engines=1 and learner.ranks=1 need 2"):
+        check_room(configure(tmp_path), {})
+
+
+def test_cores_are_shared_only_by_those_that_work_at_once(tmp_path):
+    cores = os.cpu_count() or 1
+    assert threads_each(configure(tmp_path), 1) == cores
+    assert threads_each(configure(tmp_path, "run.lookahead=1"), 1) == max(1, cores // 2)
+    assert threads_each(configure(tmp_path), 2) == max(1, cores // 2)
+    assert threads_each(configure(tmp_path, "run.lookahead=3"), 10 * cores) == 1
+
+
+# the probe after a publish
+
+
+def test_the_gap_is_a_mean_over_all_tokens_of_all_sequences():
+    assert mean_gap([[0.0, -1.0], [-2.0]], [[0.5, -1.0], [-1.0]]) == pytest.approx((0.5 + 0 + 1) / 3)
+    assert mean_gap([[-1.5]], [[-1.5]]) == 0
+    assert math.isnan(mean_gap([[-1.0, -1.0]], [[float("nan"), -1.0]]))
+    with pytest.raises(ValueError, match="shorter"):
+        mean_gap([[-1.0, -1.0]], [[-1.0]])
+
+
+def test_the_worst_engine_is_the_one_whose_gap_is_largest_or_no_number():
+    nan = float("nan")
+    assert worst([0.1, 0.3, 0.2]) == 1
+    assert worst([0.1]) == 0
+    assert worst([0.1, nan, 0.2]) == 1  # max() would say 0.2 and let it pass
+    assert worst([nan, 0.1]) == 0
