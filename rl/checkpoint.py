@@ -34,7 +34,7 @@ class State:
 
 IDENTITY = (
     *("model", "data.train", "data.held_out", "run.seed", "rollout.prompts_per_step", "rollout.group_size"),
-    *("learner.ranks", "learner.zero_stage"),
+    *("learner.ranks", "learner.zero_stage", "learner.offload"),
 )
 """The knobs, or sections, without which a checkpoint is another run's. Held-out problems leave the training data."""
 

@@ -27,11 +27,14 @@ Handle: TypeAlias = Any
 """A Ray actor; Ray's own types do not know its methods."""
 
 
+class ActorDied(RunFailed):
+    """An actor is gone, and with it what it was doing."""
+
+
 def gather(what: str, calls: Mapping[str, ray.ObjectRef], deadline_s: float) -> list[Any]:
     """The results of calls to actors, in order. The first that fails raises at once.
 
-    Raises RunFailed, naming who did not answer, when the deadline passes; the actor's own exception
-    when a call raised; RayActorError when an actor died.
+    Raises RunFailed, naming who, when the deadline passes or a call raised; ActorDied when an actor died.
     """
     names = {ref: name for name, ref in calls.items()}
     waiting, end = list(calls.values()), time.monotonic() + deadline_s
@@ -44,6 +47,9 @@ def gather(what: str, calls: Mapping[str, ray.ObjectRef], deadline_s: float) -> 
             ray.get(ready[0])
         except RayTaskError as error:
             raise RunFailed(f"{what}: {names[ready[0]]} failed: {error.cause}") from error
+        except RayActorError as error:
+            why = str(error).splitlines()[0]
+            raise ActorDied(f"{what}: {names[ready[0]]} died: {why}; take the run up with --resume auto") from error
     return ray.get(list(calls.values()))
 
 
@@ -85,10 +91,12 @@ class Shards:
     def __init__(self, engines: ClusterEngines, tasks: Sequence[Task], request: Mapping[str, Any]) -> None:
         self._engines, self._request = engines, request
         self._tasks = [list(tasks[i :: len(engines.handles)]) for i in range(len(engines.handles))]
+        self._asked: list[Handle] = list(engines.handles)
         self._refs = [self._send(i) for i in range(len(self._tasks))]
 
     def _send(self, engine: int) -> ray.ObjectRef:
-        return self._engines.handles[engine].groups.remote(self._tasks[engine], **self._request)
+        self._asked[engine] = self._engines.handles[engine]
+        return self._asked[engine].groups.remote(self._tasks[engine], **self._request)
 
     def result(self) -> list[Group]:
         """The groups in the order of the tasks. A dead engine costs what it had in flight: it is sampled again."""
@@ -100,10 +108,11 @@ class Shards:
         for attempt in range(REVIVALS + 1):
             try:
                 return gather("rollout", {f"engine {engine}": self._refs[engine]}, self._engines.deadline_s)[0]
-            except RayActorError as error:
+            except ActorDied as error:
                 if attempt == REVIVALS:
                     raise RunFailed(f"rollout: engine {engine} died {REVIVALS + 1} times: {error}") from error
-                self._engines.revive(engine)
+                if self._asked[engine] is self._engines.handles[engine]:  # else another batch has replaced it
+                    self._engines.revive(engine)
                 self._refs[engine] = self._send(engine)
         raise AssertionError("unreachable")
 

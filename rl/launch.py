@@ -51,6 +51,9 @@ def train(config: TrainConfig, *, resume: str | None = None, argv: Sequence[str]
     with Progress(config.run.steps, first_step=first) as progress:
         progress.phase(f"preparing {folder}")
         tasks, held_out = load_data(config.data, seed=config.run.seed)
+        if len(tasks) < config.rollout.prompts_per_step:
+            asked = config.rollout.prompts_per_step
+            raise BadInput(f"data.train has {len(tasks)} problems; rollout.prompts_per_step={asked} asks for more")
         model = prepare_model(config, held_out)
         algorithm = build(config.algorithm)
         probe = check_prompts(config, model, [*tasks, *held_out], algorithm)
@@ -124,7 +127,7 @@ class Desk:
         state = checkpoint.State(
             step=done,
             sampled_total=int(row["tokens/sampled_total"]),
-            accuracy=row.get("heldout/accuracy", row["accuracy/mean"]),
+            accuracy=row.get("heldout/accuracy", 0.0) if self._held_out else row["accuracy/mean"],
             budget_version=self._algorithm.budgets(done - 1).version,
             identity=checkpoint.identity(self._config),
         )

@@ -12,7 +12,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 BY_HAND = {
     "quickstart": {
         "samples / step": "512",
-        "sampled tokens / step": f"<= {64 * 8 * (64 + 16):,}",
+        "sampled tokens / step": f"<= {64 * 8 * (40 + 16):,}",
         "devices": "2",
         "parameters": "801,792",
     },

@@ -217,13 +217,15 @@ def small(tmp_path, tokenizer):
     source = f"source: {tmp_path / 'problems.jsonl'}"
     text = TEXT.replace("source: reasoning_gym:chain_sum", source).replace("    prompt: metadata.expression\n", "")
     folder = f"run.folder={tmp_path / 'runs'}"
-    return lambda *overrides: configure(tmp_path, folder, f"model.path={tokenizer}", *overrides, text=text)
+    few = "rollout.prompts_per_step=3"
+    return lambda *overrides: configure(tmp_path, folder, f"model.path={tokenizer}", few, *overrides, text=text)
 
 
 @pytest.mark.parametrize(
     ("override", "reason"),
     [
         ("model.path={folder}/model", "model.path '{folder}/model' has no tokenizer: "),
+        ("rollout.prompts_per_step=4", "data.train has 3 problems; rollout.prompts_per_step=4 asks for more"),
         ("model.context=50", "the prompt of task problems.jsonl:2 has 7 tokens; "),
         ("data.train.answer=answr", "problems.jsonl:1: no column 'answr' for the answer; did you mean answer?"),
         ("data.train.source={folder}/problem.jsonl", "{folder}/problem.jsonl: no such data file; did you mean "),

@@ -98,10 +98,8 @@ async def run(plan: dict[str, Any]) -> list[Any]:
         await engine.init_weight_transfer_engine({})
         seen: list[Any] = []
         for verb, arguments in plan["calls"]:
-            try:
-                seen.append(await VERBS[verb](engine, **arguments))
-            except Exception as error:
-                seen.append({"error": f"{type(error).__name__}: {error}"})
+            [given] = await asyncio.gather(VERBS[verb](engine, **arguments), return_exceptions=True)
+            seen.append({"error": str(given)} if isinstance(given, BaseException) else given)
         return seen
     finally:
         engine.close()
