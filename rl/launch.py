@@ -161,6 +161,8 @@ def prepare_model(config: TrainConfig, held_out: Sequence[Task]) -> str:
     done = subprocess.run(
         command, input=json.dumps(request), stdout=subprocess.PIPE, text=True, check=False, env=patient
     )
+    if done.returncode == 2:
+        raise BadInput("the tiny model cannot be made from this config: see the line above")
     if done.returncode:
         raise RunFailed(f"the warm-up of the tiny model failed with exit code {done.returncode}: see the lines above")
     return str(Path(done.stdout.splitlines()[-1]).resolve())
