@@ -30,7 +30,7 @@ env: .venv/ready-$(EXTRA)
 	@echo "== making .venv ($(EXTRA)): about two minutes and 4 GB the first time =="
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH) -e '.[$(EXTRA),dev]'
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(TORCH) -e '.[$(EXTRA),dev]'
 	@touch $@
 
 clean:

@@ -1,6 +1,6 @@
 """The same tiny model on the same prompts with TRL's GRPOTrainer and with Ration, in alternating blocks.
 
-    python benchmarks/vs_trl.py --blocks 4 --steps 5 --prompts 32
+    python benchmarks/vs_trl.py --blocks 4 --steps 5
 
 Prints samples/s and sampled tokens/s of each, their ratio, where Ration's time goes, and what share of
 the tokens/s of a bare vLLM (the same requests, nothing around it) its rollout phase reaches.
@@ -26,11 +26,12 @@ import ray
 
 from rewards.judge import PoolJudge
 from rl import controller
+from rl.actors import prompt_format
 from rl.algorithms import build
 from rl.cluster import Cluster, gather, named
 from rl.config import TrainConfig
 from rl.config_file import load
-from rl.launch import prepare_model, prompt_format, start_judge
+from rl.launch import prepare_model, start_judge
 from rl.placement import threads_each
 from rl.tasks import TaskStream, load_data
 from rollout.prompts import prompt_ids
@@ -226,7 +227,7 @@ def main() -> None:
     parser.add_argument("--config", default="configs/quickstart.yaml")
     parser.add_argument("--blocks", type=int, default=4)
     parser.add_argument("--steps", type=int, default=5, help="steps of a block")
-    parser.add_argument("--prompts", type=int, default=32, help="prompts of a step")
+    parser.add_argument("--prompts", type=int, default=64, help="prompts of a step")
     parser.add_argument("overrides", nargs="*", help="of the config, as of `ration train`")
     options = parser.parse_args()
     config = load(Path(options.config), [f"rollout.prompts_per_step={options.prompts}", *options.overrides])

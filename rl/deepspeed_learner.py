@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -84,7 +85,12 @@ class DeepSpeedLearner:
 
     def _clip(self, *_: object) -> None:
         """Between the reduction of the gradients and the step that uses them."""
-        self._norm = float(torch.nn.utils.clip_grad_norm_(self._engine.module.parameters(), self._knobs.max_grad_norm))
+        parameters, limit = self._engine.module.parameters(), self._knobs.max_grad_norm
+        self._norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
+        if not math.isfinite(self._norm):
+            raise FloatingPointError(
+                f"the gradient's norm is {self._norm}: lower learner.lr, or look at the last rollouts"
+            )
 
     def update(self, minibatches: Sequence[Sequence[Rectangle]]) -> dict[str, float]:
         """One optimizer step per minibatch, each the sum of its micro-batches over all ranks.

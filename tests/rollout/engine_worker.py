@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict
@@ -73,14 +74,14 @@ async def publish(engine: VllmEngine, weights: str, version: int, flying: list[d
         await flight[0]
     await engine.pause()
     items = sorted(load_file(weights).items())
-    folder = Path(weights).parent
+    folder = Path(weights).with_name(f"sent-{os.getpid()}-{version}")
+    folder.mkdir()
+    buckets = [items[i::3] for i in range(3)]
     receivers = Blocking(engine, asyncio.get_running_loop())
-    sent = await asyncio.to_thread(
-        send_through_shared_memory, [items[i::3] for i in range(3)], receivers, folder=folder
-    )
+    sent = await asyncio.to_thread(send_through_shared_memory, buckets, receivers, folder=folder)
     await engine.resume(version)
     landed = [one for each in await asyncio.gather(*flight) for one in each]
-    return {"sent": sent, "landed": [asdict(one) for one in landed], "left": len(list(folder.glob("ration-*")))}
+    return {"sent": sent, "landed": [asdict(one) for one in landed], "left": len(list(folder.iterdir()))}
 
 
 VERBS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
