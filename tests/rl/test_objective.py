@@ -49,7 +49,7 @@ def test_four_tokens_gradient_and_sums():
     config = LossConfig(aggregation="sequence_mean", correction="icepop")
     _, gradient, sums = loss_of(config, [(policy, OLD, ENGINE)], 1.0)
     assert gradient.tolist() == pytest.approx([0, 0, 0, -0.8 / 4])  # clipped, masked and clipped, masked, k = 1
-    gap = sum(abs(math.log(p / e)) for p, e in zip(policy, ENGINE, strict=True))
+    gap = sum(abs(math.log(o / e)) for o, e in zip(OLD, ENGINE, strict=True))  # of the step's start, not its end
     assert sums == pytest.approx({"tokens": 4, "clipped": 2, "masked": 2, "logprob_gap": gap, "kl": 0})
 
 
@@ -77,10 +77,15 @@ def test_a_kl_term_without_a_reference_is_an_error():
 
 
 def test_ratio_to_the_engine():
-    """Against the sampler the ratios are 1.8, .5, 6 and .8, the gap is inside them, and no weight is left."""
-    config = LossConfig(ratio="engine", correction="tis")
+    """Against the sampler the ratios are 1.8, .5, 6 and .8: the gap is inside them."""
+    config = LossConfig(ratio="engine", correction="none")
     assert loss_of(config, [(POLICY, OLD, ENGINE)], 1.0)[0] == pytest.approx(-(1.2 + 0.5 + 1.2 + 0.8) / 4)
     assert loss_of(config, [(POLICY, OLD, ENGINE)], -1.0)[0] == pytest.approx((1.8 + 0.8 + 6.0 + 0.8) / 4)
+
+
+def test_a_ratio_to_the_engine_leaves_nothing_to_correct():
+    with pytest.raises(ValueError, match="set correction=none"):
+        LossConfig(ratio="engine", correction="tis")
 
 
 def test_separate_clips():
