@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -131,6 +132,8 @@ class LearnerActor:
         self._learner = DeepSpeedLearner(
             self._config, model=self._model, rank=self._rank, world=world, address=address, port=port
         )
+        gc.collect()
+        gc.freeze()  # a full collection would walk all of torch and DeepSpeed in the middle of a step
 
     def update(self, minibatches: Sequence[Sequence[Rectangle]]) -> dict[str, float]:
         return self._learner.update(minibatches)
