@@ -2,8 +2,9 @@
 
     python benchmarks/vs_trl.py --blocks 4 --steps 5
 
-Prints samples/s and sampled tokens/s of each, their ratio, where Ration's time goes, and what share of
-the tokens/s of a bare vLLM (the same requests, nothing around it) its rollout phase reaches.
+Ration trains twice: strictly on-policy, as TRL does, and with one batch sampled ahead of the learner.
+Prints samples/s and sampled tokens/s of each, their ratios, where Ration's time goes, and what share of
+the tokens/s of a bare vLLM (the same requests, nothing around it) its on-policy rollout phase reaches.
 Both train in float32 on the CPU: batch, group, lengths, learning rate and reward are the same. TRL
 generates with `transformers`: its colocated vLLM fails on a CPU at the first weight update.
 """
@@ -18,7 +19,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,13 @@ from rl.config_file import load
 from rl.launch import prepare_model, start_judge
 from rl.placement import threads_each
 from rl.tasks import TaskStream, load_data
+from rl.triggers import Trigger
 from rollout.prompts import prompt_ids
 from rollout.types import Task
 
 PHASES = ("rollout", "reward", "learn", "publish")
+MODES = {"Ration, on-policy": 0, "Ration, one ahead": 1}
+"""What Ration is measured with: `run.lookahead`."""
 
 
 @dataclasses.dataclass
@@ -50,33 +54,37 @@ class Block:
 
 
 def ration_blocks(config: TrainConfig, cluster: Cluster, judge: PoolJudge, tasks: Sequence[Task]) -> Any:
-    """A function that trains some more steps with the product's own loop and returns their rows."""
+    """A function that trains some more steps, so many batches ahead, with the product's own loop: their rows."""
     rows: list[dict[str, float]] = []
     run = controller.Run(
         algorithm=build(config.algorithm),
+        trigger=Trigger(None),
         tasks=TaskStream(tasks, config.run.seed),
         engines=cluster.engines,
         judge=judge,
         learner=cluster.learner,
         steps=0,
-        lookahead=config.run.lookahead,
+        lookahead=0,
         prompts=config.rollout.prompts_per_step,
         group_size=config.rollout.group_size,
         drop_zero_signal=config.learner.drop_zero_signal,
+        share=config.learner.share,
         seed=config.run.seed,
         sampled_total=0,
+        max_sampled_tokens=0,
         save_every=0,
         eval_every=0,
         check=lambda scored: None,
         evaluate=lambda done: {},
         log=lambda row, scored: rows.append(row),
+        moved=lambda step, cause: None,
         save=lambda done, row: None,
         stopping=lambda: False,
     )
 
-    def more(steps: int) -> list[dict[str, float]]:
+    def more(steps: int, lookahead: int) -> list[dict[str, float]]:
         rows.clear()
-        controller.train(dataclasses.replace(run, steps=cluster.learner.version + steps))
+        controller.train(dataclasses.replace(run, steps=cluster.learner.version + steps, lookahead=lookahead))
         return list(rows)
 
     return more
@@ -190,36 +198,44 @@ def run_trl(
     return found
 
 
-def report(trl: Sequence[Block], rows: Sequence[Sequence[dict[str, float]]], bare: Sequence[float]) -> str:
-    """The table; the first block of each system is its warm-up and left out."""
-    flat = [row for block in rows[1:] for row in block]
-    total = sum(row["time/step"] for row in flat)
-    ration = Block(
-        total,
-        round(sum(row["throughput/samples_per_s"] * row["time/step"] for row in flat)),
-        int(sum(row["tokens/sampled"] for row in flat)),
+def block_of(rows: Sequence[dict[str, float]]) -> Block:
+    """What Ration did in some steps."""
+    return Block(
+        sum(row["time/step"] for row in rows),
+        round(sum(row["throughput/samples_per_s"] * row["time/step"] for row in rows)),
+        int(sum(row["tokens/sampled"] for row in rows)),
     )
-    theirs = Block(*(sum(getattr(block, name) for block in trl[1:]) for name in ("seconds", "samples", "tokens")))
-    lines = [f"{'':10} {'samples/s':>10} {'tokens/s':>10} {'tokens/sample':>14}"]
-    for name, block in (("TRL", theirs), ("Ration", ration)):
-        lines.append(
-            f"{name:10} {block.samples / block.seconds:10.1f} {block.tokens / block.seconds:10.0f} "
-            f"{block.tokens / block.samples:14.1f}"
+
+
+def summed(blocks: Sequence[Block]) -> Block:
+    return Block(*(sum(getattr(block, name) for block in blocks) for name in ("seconds", "samples", "tokens")))
+
+
+def report(trl: Sequence[Block], ours: dict[str, list[list[dict[str, float]]]], bare: Sequence[float]) -> Iterator[str]:
+    """The table; the first block of each system is its warm-up and left out."""
+    blocks = {"TRL": trl[1:], **{name: [block_of(rows) for rows in blocks[1:]] for name, blocks in ours.items()}}
+    yield f"{'':18} {'samples/s':>10} {'tokens/s':>10} {'tokens/sample':>14} {'x TRL':>7}   by block (target: 2)"
+    for name, each in blocks.items():
+        total, ratios = summed(each), [speed(mine) / speed(theirs) for mine, theirs in zip(each, trl[1:], strict=True)]
+        yield (
+            f"{name:18} {speed(total):10.1f} {total.tokens / total.seconds:10.0f} {total.tokens / total.samples:14.1f} "
+            f"{speed(total) / speed(summed(trl[1:])):7.2f}   {' '.join(f'{ratio:.2f}' for ratio in ratios)}"
         )
-    ratio = (ration.samples / ration.seconds) / (theirs.samples / theirs.seconds)
-    pairs = [
-        sum(row["throughput/samples_per_s"] * row["time/step"] for row in mine)
-        / sum(row["time/step"] for row in mine)
-        / (block.samples / block.seconds)
-        for mine, block in zip(rows[1:], trl[1:], strict=True)
-    ]
-    lines.append(f"ratio      {ratio:10.2f}x  by block {' '.join(f'{pair:.2f}' for pair in pairs)}   (target: 2)")
-    shares = {phase: sum(row[f"time/{phase}"] for row in flat) / total for phase in PHASES}
-    lines.append("Ration's time: " + ", ".join(f"{phase} {share:.1%}" for phase, share in shares.items()))
-    speed = sum(row["tokens/sampled"] for row in flat) / sum(row["time/rollout"] for row in flat)
-    lines.append(f"rollout phase {speed:.0f} tokens/s, bare vLLM {statistics.median(bare):.0f}: "
-                 f"{speed / statistics.median(bare):.1%}   (target: 90 %)")  # fmt: skip
-    return "\n".join(lines)
+    for name, each in ours.items():
+        flat = [row for rows in each[1:] for row in rows]
+        total = block_of(flat).seconds
+        shares = {phase: sum(row[f"time/{phase}"] for row in flat) / total for phase in PHASES}
+        yield f"{name}: " + ", ".join(f"{phase} {share:.1%}" for phase, share in shares.items())
+    flat = [row for rows in ours["Ration, on-policy"][1:] for row in rows]
+    rollout = sum(row["tokens/sampled"] for row in flat) / sum(row["time/rollout"] for row in flat)
+    yield f"on-policy rollout phase {rollout:.0f} tokens/s, bare vLLM {statistics.median(bare):.0f}: " + (
+        f"{rollout / statistics.median(bare):.1%}   (target: 90 %)"
+    )
+
+
+def speed(block: Block) -> float:
+    """Samples per second."""
+    return block.samples / block.seconds
 
 
 def main() -> None:
@@ -237,7 +253,7 @@ def main() -> None:
     from transformers import AutoTokenizer
 
     codec, style = AutoTokenizer.from_pretrained(model), prompt_format(config)
-    rows: list[list[dict[str, float]]] = []
+    ours: dict[str, list[list[dict[str, float]]]] = {name: [] for name in MODES}
     bare: list[float] = []
     with start_judge(config) as judge, Cluster(config, model, tasks[0]) as cluster:
         more = ration_blocks(config, cluster, judge, tasks)
@@ -245,11 +261,12 @@ def main() -> None:
         measure = bare_speed(config, model, prompts, repeats=options.steps)
 
         def between() -> None:
-            rows.append(more(options.steps))
+            for name, lookahead in MODES.items():
+                ours[name].append(more(options.steps, lookahead))
             bare.append(measure())
 
         trl = run_trl(config, model, tasks, options.blocks, options.steps, between)
-    print(report(trl, rows, bare[1:]))
+    print("\n".join(report(trl, ours, bare[1:])))
 
 
 if __name__ == "__main__":

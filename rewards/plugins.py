@@ -15,6 +15,7 @@ from rewards.types import RewardFn
 
 BUILTIN: Mapping[str, str] = {
     "exact": "rewards.exact:exact",
+    "format": "rewards.tags:format",
     "math": "rewards.math_answer:math",
     "reasoning_gym": "rewards.gym:reasoning_gym",
 }

@@ -57,11 +57,13 @@ class EngineActor:
         await self._engine.start()
         tokenizer = AutoTokenizer.from_pretrained(self._model)
         self._sampler = Sampler(self._engine, tokenizer, prompt_format(self._config), knobs.answer_tokens)
-        check_canary(await self.groups([canary], BudgetPrior.single(CANARY_BUDGET), size=4, seed=0))
+        check_canary(await self.groups([canary], [BudgetPrior.single(CANARY_BUDGET)], size=4, seed=0))
 
-    async def groups(self, tasks: Sequence[Task], prior: BudgetPrior, *, size: int, seed: int) -> list[Group]:
+    async def groups(
+        self, tasks: Sequence[Task], priors: Sequence[BudgetPrior], *, size: int, seed: int
+    ) -> list[Group]:
         try:
-            return await self._sampler.groups(tasks, prior, size=size, seed=seed)
+            return await self._sampler.groups(tasks, priors, size=size, seed=seed)
         except Exception:
             await self._die_if_engine_is_dead()
             raise

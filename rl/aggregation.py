@@ -1,9 +1,10 @@
 """What one token's loss weighs in the batch (pure): the one global denominator, fixed before the first backward.
 
-Each function takes `trained_N`, the trained tokens of every sequence of the batch over all ranks and
-micro-batches, and returns `weight_N`. The loss of the batch is the plain sum over sequences i of
+Each function takes `trained_N`, the trained tokens of every rollout of the batch over all ranks and
+micro-batches, and returns `weight_N`. The sequence of the papers is the rollout: its thought and all of
+its answers, wherever they are. The loss of the batch is the plain sum over rollouts i of
 weight_i * sum over t of loss_it, so that splitting it over ranks or micro-batches changes nothing.
-A sequence without trained tokens has weight 0 and does not count as a sequence.
+A rollout without trained tokens has weight 0 and does not count.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def token_mean(trained_N: ArrayLike) -> Array:
 
 
 def sequence_mean(trained_N: ArrayLike) -> Array:
-    """Every sequence weighs the same: 1 / (N * its trained tokens). GRPO (arXiv 2402.03300, equation 3)."""
+    """Every rollout weighs the same: 1 / (N * its trained tokens). GRPO (arXiv 2402.03300, equation 3)."""
     count_N = np.asarray(trained_N, dtype=np.float64)
     return _inverse(count_N * np.count_nonzero(count_N))
 

@@ -23,12 +23,15 @@ CONFIG = "config.yaml"
 
 @dataclass(frozen=True)
 class State:
-    """Where a run stands: `step` batches trained on, which is also its place in the data and its weight version."""
+    """Where a run stands: `step` batches trained on, which is also its place in the data and its weight version.
+
+    `trigger` is the state of a budget schedule that waits for a statistic.
+    """
 
     step: int
     sampled_total: int
     accuracy: float
-    budget_version: int
+    trigger: Mapping[str, Any]
     identity: Mapping[str, Any]
 
 

@@ -93,12 +93,15 @@ def leave(error: BadInput | RunFailed) -> NoReturn:
 def _print_plan(config: TrainConfig) -> None:
     from rl.config_file import dump
     from rl.model_shape import describe
-    from rl.plan import lines, plan
+    from rl.plan import budget_view, lines, plan
     from rl.sources import count
 
     shape = describe(config.model.path, tied=config.model.tie_embeddings)
-    table = list(lines(config, plan(config, count(config.data.train), shape)))
+    planned = plan(config, count(config.data.train), shape)
+    table = list(lines(config, planned))
     names, values = (max(len(line[i]) for line in table) for i in (0, 1))
     typer.echo(f"# the resolved config\n{dump(config)}\n# the plan")
     for name, value, source in table:
         typer.echo(f"{name:<{names}}  {value:>{values}}  {source}")
+    if view := budget_view(planned):
+        typer.echo(f"\n# the planned thinking budget\n{view}")

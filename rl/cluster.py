@@ -18,6 +18,7 @@ from rl.batches import batch_of, minibatches
 from rl.config import TrainConfig
 from rl.errors import RunFailed
 from rl.placement import Needs, check_room, threads_each
+from rl.trees import deepest_path
 from rl.types import Sample
 from rollout.types import BudgetPrior, Group, Task, WeightVersion
 
@@ -86,17 +87,20 @@ def named(kind: str, refs: Sequence[ray.ObjectRef]) -> dict[str, ray.ObjectRef]:
 
 
 class Shards:
-    """A batch that is being sampled, one shard of its tasks per engine."""
+    """A batch that is being sampled, one shard of its tasks and their priors per engine."""
 
-    def __init__(self, engines: ClusterEngines, tasks: Sequence[Task], request: Mapping[str, Any]) -> None:
+    def __init__(
+        self, engines: ClusterEngines, tasks: Sequence[Task], priors: Sequence[BudgetPrior], request: Mapping[str, Any]
+    ) -> None:
+        count = len(engines.handles)
         self._engines, self._request = engines, request
-        self._tasks = [list(tasks[i :: len(engines.handles)]) for i in range(len(engines.handles))]
+        self._shards = [(list(tasks[i::count]), list(priors[i::count])) for i in range(count)]
         self._asked: list[Handle] = list(engines.handles)
-        self._refs = [self._send(i) for i in range(len(self._tasks))]
+        self._refs = [self._send(i) for i in range(count)]
 
     def _send(self, engine: int) -> ray.ObjectRef:
         self._asked[engine] = self._engines.handles[engine]
-        return self._asked[engine].groups.remote(self._tasks[engine], **self._request)
+        return self._asked[engine].groups.remote(*self._shards[engine], **self._request)
 
     def result(self) -> list[Group]:
         """The groups in the order of the tasks. A dead engine costs what it had in flight: it is sampled again."""
@@ -132,8 +136,8 @@ class ClusterEngines:
     def starting(self) -> dict[str, ray.ObjectRef]:
         return named("engine", [handle.start.remote(self._canary, self._threads) for handle in self.handles])
 
-    def submit(self, tasks: Sequence[Task], prior: BudgetPrior, *, group_size: int, seed: int) -> Shards:
-        return Shards(self, tasks, {"prior": prior, "size": group_size, "seed": seed})
+    def submit(self, tasks: Sequence[Task], priors: Sequence[BudgetPrior], *, group_size: int, seed: int) -> Shards:
+        return Shards(self, tasks, priors, {"size": group_size, "seed": seed})
 
     def revive(self, engine: int) -> None:
         """Put a fresh actor in the place of a dead one, and give it the current weights."""
@@ -178,7 +182,8 @@ class ClusterLearner:
             for part in minibatches(samples, knobs.minibatches)
         ]
         refs = [rank.update.remote([part[index] for part in parts]) for index, rank in enumerate(self._ranks)]
-        self._probe = [max(samples, key=lambda sample: len(sample.token_ids)).token_ids]
+        longest = max(samples, key=lambda sample: len(sample.token_ids))
+        self._probe = [tuple(longest.token_ids[i] for i in deepest_path(longest.parents))]
         return self._all(f"learn: step {self.version - 1}", refs)[0]
 
     def publish(self) -> dict[str, float]:

@@ -36,6 +36,7 @@ class RunConfig(Section):
     lookahead: int = Field(default=0, ge=0, description="batches sampled ahead of the learner; 0 is strictly on-policy")
     save_every: int = Field(default=50, gt=0)
     keep_last: int = Field(default=2, gt=0, description="checkpoints kept beside the best one")
+    max_sampled_tokens: int = Field(default=0, ge=0, description="end after the step that reaches it; 0 is no limit")
     eval_every: int = Field(default=0, ge=0, description="0 evaluates before the first and after the last step only")
     excluded_limit: float = Field(
         default=0.5, gt=0, le=1, description="stop when more of a batch than this has no verdict"
@@ -190,6 +191,13 @@ class LearnerConfig(Section):
     weight_decay: float = Field(default=0.0, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     drop_zero_signal: bool = Field(default=True, description="drop groups whose credit is zero throughout")
+    share: Literal["none", "rollout", "group"] = Field(
+        default="rollout",
+        description="put through the model once: nothing, the thought of a rollout, the prompt of a group as well",
+    )
+    attention: Literal["sdpa", "flex"] = Field(
+        default="sdpa", description="flex skips what a token tree does not see; it needs a GPU"
+    )
     loss: LossConfig = LossConfig()
 
 
@@ -236,14 +244,26 @@ class TrainConfig(Section):
     @model_validator(mode="after")
     def _room_for_the_budget(self) -> TrainConfig:
         from rl.algorithms import build
+        from rl.triggers import largest_budget
 
         algorithm = build(self.algorithm)
-        largest = max(algorithm.budgets(step).largest for step in range(self.run.steps))
+        largest = largest_budget(algorithm, self.run.steps)
         if largest + self.rollout.answer_tokens >= self.model.context:
             raise ValueError(
                 f"a budget of {largest} and {self.rollout.answer_tokens} answer tokens leave no room for a prompt "
                 f"in model.context {self.model.context}: raise model.context or lower the budget"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _efforts_divide_the_group(self) -> TrainConfig:
+        from rl.algorithms import build
+
+        algorithm, size = build(self.algorithm), self.rollout.group_size
+        for draw in (0.0, 0.5, 1 - 2**-48):
+            parts = len(algorithm.budgets(0, draw=draw).efforts)
+            if size % parts:
+                raise ValueError(f"rollout.group_size {size} cannot be divided among {parts} efforts of a prompt")
         return self
 
     @model_validator(mode="after")

@@ -182,6 +182,8 @@ def _assigned(node: Any, keys: Keys, value: Any, dotted: str) -> Any:
         items = [*node, None]
         items[int(head)] = _assigned(items[int(head)], rest, value, dotted)
         return items if int(head) == len(node) else items[:-1]
+    if keys == ("type",) and not isinstance(node, dict):
+        return {"type": value}  # a variant in the place of a plain value: budget=32, then budget.type=linear
     if not isinstance(node, dict | None):
         raise ConfigError(f"{COMMAND_LINE}: {dotted}: {head!r} goes into a section, but there is the value {node!r}")
     section = node or {}

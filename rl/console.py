@@ -91,6 +91,10 @@ class Progress:
         if self._live is None:
             self._print(Text(f"{text} …"))
 
+    def note(self, text: str) -> None:
+        """A line that stays, above whatever is live."""
+        self._print(Text(text))
+
     def update(self, step: int, metrics: Mapping[str, float]) -> None:
         """Show that `step` has ended with these metrics."""
         self._end_phase()

@@ -5,28 +5,34 @@ It knows the cluster only through `rl.ports` and imports none of torch, Ray, vLL
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rewards.types import ScoredGroup
 from rl.algorithms import Algorithm
-from rl.metrics import summarize
+from rl.ledger import accounts
+from rl.metrics import shaped_metrics, summarize
+from rl.pace import Stopwatch, due
 from rl.ports import Engines, Judge, Learner, Pending, Tasks
 from rl.samples import select
+from rl.triggers import Trigger
+from rollout.sampler import uniform_of
 
 
 @dataclass(frozen=True)
 class Run:
     """What the loop works with.
 
-    Of its verbs, `check` refuses a batch without verdicts, `evaluate` gives held-out metrics of the
-    published weights, `log` records a step, `save` what is needed to go on after so many steps, and
-    `stopping` says that the run is to save and end after this step.
+    `trigger` says when a budget schedule that waits for a statistic has moved. `max_sampled_tokens` (0: no
+    limit) ends the run after the step that reaches it. Of the verbs, `check` refuses a batch without
+    verdicts, `evaluate` gives held-out metrics of the published weights, `log` records a step, `moved` why
+    the budget moved, `save` what is needed to go on after so many steps, and `stopping` says that the run
+    is to save and end after this step.
     """
 
     algorithm: Algorithm
+    trigger: Trigger
     tasks: Tasks
     engines: Engines
     judge: Judge
@@ -36,13 +42,16 @@ class Run:
     prompts: int
     group_size: int
     drop_zero_signal: bool
+    share: str
     seed: int
     sampled_total: int
+    max_sampled_tokens: int
     save_every: int
     eval_every: int
     check: Callable[[Sequence[ScoredGroup]], None]
     evaluate: Callable[[int], dict[str, float]]
     log: Callable[[dict[str, float], Sequence[ScoredGroup]], None]
+    moved: Callable[[int, str], None]
     save: Callable[[int, dict[str, float]], None]
     stopping: Callable[[], bool]
 
@@ -62,51 +71,36 @@ def train(run: Run) -> None:
         watch = Stopwatch()
         while len(in_flight) <= min(run.lookahead, run.steps - 1 - step):
             ahead = step + len(in_flight)
-            prior = run.algorithm.budgets(ahead)
-            tasks = run.tasks.take(ahead * run.prompts, run.prompts)
-            in_flight.append(run.engines.submit(tasks, prior, group_size=run.group_size, seed=run.seed + ahead))
+            tasks, moves = run.tasks.take(ahead * run.prompts, run.prompts), run.trigger.moves
+            draws = [uniform_of(run.seed, task.epoch, task.id) for task in tasks]
+            priors = [run.algorithm.budgets(ahead, moves=moves, draw=draw) for draw in draws]
+            in_flight.append(run.engines.submit(tasks, priors, group_size=run.group_size, seed=run.seed + ahead))
         groups = in_flight.popleft().result()
         watch.lap("rollout")
         scored = run.judge.score(groups)
         run.check(scored)
         watch.lap("reward")
         credits = [run.algorithm.credit(group) for group in scored]
-        batch = select(scored, credits, drop_zero_signal=run.drop_zero_signal)
-        stats = {"group/dropped": float(batch.dropped), **learner.update(batch.samples)}
+        batch = select(scored, credits, drop_zero_signal=run.drop_zero_signal, share=run.share)
+        stats = {"group/dropped": float(batch.dropped), **shaped_metrics(credits), **learner.update(batch.samples)}
         watch.lap("learn")
         stats |= learner.publish()
         watch.lap("publish")
         done, stopping = step + 1, run.stopping()
-        if due(done, run.eval_every) or done == run.steps:
+        ledger = accounts(groups, batch.samples)
+        total += int(ledger["ledger/trained"] + ledger["ledger/masked"])
+        last = done == run.steps or 0 < run.max_sampled_tokens <= total
+        if due(done, run.eval_every) or last:
             held_out = run.evaluate(done)
-        stats |= held_out
+        stats |= ledger | held_out
         row = summarize(
             step, scored, stats, watch.times(), sampled_total=total, informative=batch.informative, version=step
         )
-        total, held_out = int(row["tokens/sampled_total"]), {}
+        held_out = {}
         run.log(row, scored)
-        if due(done, run.save_every) or done == run.steps or stopping:
+        if cause := run.trigger.observe(step, row, step + 1 + len(in_flight)):
+            run.moved(step, cause)
+        if due(done, run.save_every) or last or stopping:
             run.save(done, row)
-        if stopping:
+        if last or stopping:
             return
-
-
-def due(done: int, every: int) -> bool:
-    """Whether something that happens `every` so many steps happens after `done` of them; 0 is never."""
-    return every > 0 and done % every == 0
-
-
-class Stopwatch:
-    """Seconds of the phases of a step; their sum is the step."""
-
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-        self._laps: dict[str, float] = {}
-
-    def lap(self, phase: str) -> None:
-        now = time.monotonic()
-        self._laps[f"time/{phase}"] = now - self._last
-        self._last = now
-
-    def times(self) -> dict[str, float]:
-        return {**self._laps, "time/step": sum(self._laps.values())}

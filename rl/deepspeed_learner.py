@@ -66,11 +66,13 @@ class DeepSpeedLearner:
         deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", auto_mpi_discovery=False)
         self._world, self._rank, self._knobs = world, rank, config.learner
         self._objective = build_objective(config.learner.loss)
-        load = partial(load_model, model, config.model.dtype)
-        policy = Policy(load(gradient_checkpointing=config.learner.gradient_checkpointing), config.rollout.temperature)
+        attention, temperature = config.learner.attention, config.rollout.temperature
+        load = partial(load_model, model, config.model.dtype, attention)
+        recompute = config.learner.gradient_checkpointing
+        policy = Policy(load(gradient_checkpointing=recompute), temperature, attention)
         self._reference: Policy | None = None
         if self._objective.divergence is not None:
-            frozen = Policy(load(), config.rollout.temperature).requires_grad_(False)
+            frozen = Policy(load(), temperature, attention).requires_grad_(False)
             self._reference = frozen.eval().to(self._device)
         initialize: Any = deepspeed.initialize  # its own annotations refuse what its documentation takes
         self._engine, *_ = initialize(
@@ -119,8 +121,10 @@ class DeepSpeedLearner:
         with torch.no_grad():
             return [[self._engine(*self._inputs(micro))[0] for micro in micros] for micros in minibatches]
 
-    def _inputs(self, micro: Rectangle) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(micro.token_ids_NT).to(self._device), torch.from_numpy(micro.mask_NT).to(self._device)
+    def _inputs(self, micro: Rectangle) -> list[Tensor]:
+        forest = micro.forest
+        how = [] if forest is None else [forest.parent_NT, forest.depth_NT, forest.end_NT]
+        return [torch.from_numpy(array).to(self._device) for array in (micro.token_ids_NT, micro.mask_NT, *how)]
 
     def _backward(self, micro: Rectangle, old_logp_K: Tensor | None) -> dict[str, Tensor]:
         inputs = self._inputs(micro)
@@ -136,7 +140,11 @@ class DeepSpeedLearner:
         loss, sums = self._objective.loss(logp_K, start_K, engine_K, advantage_K, weight_K, reference_K)
         # DeepSpeed averages gradients over ranks; our denominator already spans them.
         self._engine.backward(loss * self._world)
-        return sums | {"loss": loss.detach(), "entropy": entropy_K.sum()}
+        return sums | {
+            "loss": loss.detach(),
+            "entropy": entropy_K.sum(),
+            "computed": torch.tensor(micro.tokens).to(loss),
+        }
 
     def logprobs(self, token_ids: Sequence[int]) -> list[float]:
         """Log-probability of each token but the first, given those before it, at temperature 1."""
@@ -223,6 +231,7 @@ def statistics(sums: Mapping[str, float], norms: Sequence[float]) -> dict[str, f
         "loss": sums["loss"] / len(norms),
         "grad_norm": sum(norms) / len(norms),
         "learner/trained_tokens": sums["tokens"],
+        "learner/computed_tokens": sums["computed"],
         "policy/entropy": sums["entropy"] / tokens,
         "policy/logprob_gap": sums["logprob_gap"] / tokens,
         "policy/clip_fraction": sums["clipped"] / tokens,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,13 @@ from rl.config_file import dump
 from rl.console import Progress, print_summary, print_transcripts
 from rl.errors import BadInput, RunFailed
 from rl.history import read_rows
+from rl.ledger import sampled
 from rl.log import RunLog, write_manifest
 from rl.metrics import accuracy
 from rl.report import make_report
 from rl.rollout_records import read_samples, write_rollouts, write_samples
 from rl.tasks import TaskStream, load_data
+from rl.triggers import Trigger, largest_budget, plateau_of
 from rollout.prompts import markers, prompt_ids
 from rollout.types import BudgetPrior, Task
 
@@ -47,6 +50,9 @@ def train(config: TrainConfig, *, resume: str | None = None, argv: Sequence[str]
         checkpoint.check_same_run(newest, state, config)
         if state.step >= config.run.steps:
             raise BadInput(f"{folder} is already at step {state.step}: raise run.steps to go on")
+        if 0 < config.run.max_sampled_tokens <= state.sampled_total:
+            spent = f"{state.sampled_total:,} tokens"
+            raise BadInput(f"{folder} has sampled {spent}: raise run.max_sampled_tokens to go on")
     first = state.step if state else 0
     with Progress(config.run.steps, first_step=first) as progress:
         progress.phase(f"preparing {folder}")
@@ -92,11 +98,16 @@ class Desk:
     ) -> None:
         self._config, self._folder, self._log, self._progress = config, folder, log, progress
         self._cluster, self._judge, self._held_out, self._algorithm = cluster, judge, held_out, algorithm
+        self._trigger = Trigger(plateau_of(algorithm))
+        self._evaluated = 0  # tokens sampled on held-out problems since the last row
 
     def run(self, tasks: TaskStream, state: checkpoint.State | None, stopping: Callable[[], bool]) -> controller.Run:
         knobs = self._config
+        if state:
+            self._trigger.restore(state.trigger)
         return controller.Run(
             algorithm=self._algorithm,
+            trigger=self._trigger,
             tasks=tasks,
             engines=self._cluster.engines,
             judge=self._judge,
@@ -106,29 +117,38 @@ class Desk:
             prompts=knobs.rollout.prompts_per_step,
             group_size=knobs.rollout.group_size,
             drop_zero_signal=knobs.learner.drop_zero_signal,
+            share=knobs.learner.share,
             seed=knobs.run.seed << 20,
             sampled_total=state.sampled_total if state else 0,
+            max_sampled_tokens=knobs.run.max_sampled_tokens,
             save_every=knobs.run.save_every,
             eval_every=knobs.run.eval_every,
             check=partial(check_verdicts, limit=knobs.run.excluded_limit),
             evaluate=self.evaluate,
             log=self.log,
+            moved=self.moved,
             save=self.save,
             stopping=stopping,
         )
 
     def log(self, row: dict[str, float], scored: Sequence[ScoredGroup]) -> None:
-        step = int(row["step"])
+        step, row = int(row["step"]), row | {"ledger/evaluation": float(self._evaluated)}
+        self._evaluated = 0
         write_rollouts(self._folder, step, scored)
         self._log.log(step, row)
         self._progress.update(step, row)
+
+    def moved(self, step: int, cause: str) -> None:
+        """The budget's schedule has moved: a line for people, and one in events.jsonl."""
+        self._log.event(step, "budget", cause)
+        self._progress.note(f"step {step}: the budget moves: {cause}")
 
     def save(self, done: int, row: dict[str, float]) -> None:
         state = checkpoint.State(
             step=done,
             sampled_total=int(row["tokens/sampled_total"]),
             accuracy=row.get("heldout/accuracy", 0.0) if self._held_out else row["accuracy/mean"],
-            budget_version=self._algorithm.budgets(done - 1).version,
+            trigger=self._trigger.state(),
             identity=checkpoint.identity(self._config),
         )
         checkpoint.write(self._folder, state, self._cluster.learner.save)
@@ -139,10 +159,13 @@ class Desk:
         if not self._held_out:
             return {}
         last = self._config.run.steps - 1  # a schedule is asked about the steps of the run, and nothing beyond
-        prior = BudgetPrior.single(self._algorithm.budgets(min(done, last)).largest)
-        groups = self._cluster.engines.submit(self._held_out, prior, group_size=1, seed=HELD_OUT_SEED).result()
+        asked = self._algorithm.budgets(min(done, last), moves=self._trigger.moves)
+        prior = replace(BudgetPrior.single(asked.largest), target=asked.target)
+        priors = [prior] * len(self._held_out)
+        groups = self._cluster.engines.submit(self._held_out, priors, group_size=1, seed=HELD_OUT_SEED).result()
         scored = self._judge.score(groups)
         write_samples(self._folder, "samples_before" if done == 0 else "samples_after", scored)
+        self._evaluated += sampled(groups)
         return {"heldout/accuracy": accuracy([group.results[0][-1][0] for group in scored])}
 
 
@@ -156,6 +179,7 @@ def prepare_model(config: TrainConfig, held_out: Sequence[Task]) -> str:
         "seed": config.run.seed,
         "cache": str(config.run.folder / ".warmup"),
         "exclude": [task.prompt for task in held_out],
+        "template": config.data.template,
     }
     command, patient = [sys.executable, "-m", "rl.warmup"], {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
     done = subprocess.run(
@@ -178,7 +202,7 @@ def check_prompts(config: TrainConfig, model: str, tasks: Sequence[Task], algori
     from rl.actors import prompt_format
 
     codec, style = load_tokenizer(model), prompt_format(config)
-    budget = max(algorithm.budgets(step).largest for step in range(config.run.steps))
+    budget = largest_budget(algorithm, config.run.steps)
     try:
         marks = markers(style, codec)
         prompts = [prompt_ids(task, style, codec, budget=budget) for task in tasks]

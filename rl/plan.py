@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
 from typing import TypeAlias
 
 from rl.algorithms import build
-from rl.config import LearnerConfig, TrainConfig
+from rl.config import LearnerConfig, RolloutConfig, TrainConfig
 from rl.model_shape import ModelShape
+from rl.terminal_curve import budget_curve
+from rl.triggers import ALMOST_ONE, condition, farthest, plateau_of
+from rollout.types import BudgetPrior
 
 Line: TypeAlias = tuple[str, str, str]
 """Quantity, value, and what it follows from."""
 
 GIB = 2**30
+
+ROWS = 12
+"""Most rows of the table of budgets."""
 
 _BYTES = {"float32": (4, 4, 8), "bfloat16": (2, 2, 12)}
 """Per parameter: weights, gradients, and Adam's moments (beside float32 master weights under bfloat16)."""
@@ -37,7 +44,8 @@ class Memory:
 class Plan:
     """The numbers that follow from a config. Tokens are the most that can be sampled; forced ones are not counted."""
 
-    budgets: tuple[int, int]  # least and most of the run
+    budgets: tuple[int, int]  # least and most of the run, however often a trigger moves them
+    schedule: tuple[int, ...]  # largest budget of each step, as long as no trigger moves it
     samples_per_step: int
     tokens_per_step: int
     tokens: int
@@ -53,17 +61,20 @@ class Plan:
 
 def plan(config: TrainConfig, tasks: int | None = None, model: ModelShape | int | None = None) -> Plan:
     """The plan of a run over so many training problems (None: unknown) with a model of that shape or size."""
-    algorithm, rollout = build(config.algorithm), config.rollout
-    priors = [algorithm.budgets(step) for step in range(config.run.steps)]
+    algorithm, rollout, steps = build(config.algorithm), config.rollout, range(config.run.steps)
+    ways = ((), farthest(algorithm))  # no trigger moves the budget, or one has taken it to its limit at once
+    least = [algorithm.budgets(step, moves=moves).tokens[0] for step in steps for moves in ways]
+    most = [[algorithm.budgets(step, moves=moves, draw=ALMOST_ONE) for moves in ways] for step in steps]
+    largest = [prior.largest for priors in most for prior in priors]
     samples = rollout.prompts_per_step * rollout.group_size
-    tokens = [samples * (prior.largest + len(prior.tokens) * rollout.answer_tokens) for prior in priors]
-    largest = [prior.largest for prior in priors]
+    tokens = [samples * max(_tokens(prior, rollout) for prior in priors) for priors in most]
     engine_devices = rollout.engines * rollout.tensor_parallel
     together = config.cluster.placement == "colocated"
     parameters = model.parameters if isinstance(model, ModelShape) else model
     weight_bytes = _BYTES[config.model.dtype][0]
     return Plan(
-        budgets=(min(prior.tokens[0] for prior in priors), max(largest)),
+        budgets=(min(least), max(largest)),
+        schedule=tuple(planned.largest for planned, _ in most),
         samples_per_step=samples,
         tokens_per_step=max(tokens),
         tokens=sum(tokens),
@@ -78,6 +89,11 @@ def plan(config: TrainConfig, tasks: int | None = None, model: ModelShape | int 
         if isinstance(model, ModelShape)
         else None,
     )
+
+
+def _tokens(prior: BudgetPrior, rollout: RolloutConfig) -> int:
+    """The most that one rollout can sample: a thought, and its answers at every budget."""
+    return prior.largest + len(prior.tokens) * prior.answers * rollout.answer_tokens
 
 
 def memory(parameters: int, dtype: str, learner: LearnerConfig) -> Memory:
@@ -110,7 +126,9 @@ def lines(config: TrainConfig, plan: Plan) -> Iterator[Line]:
     yield "prompts / step", f"{rollout.prompts_per_step:,}", "rollout.prompts_per_step"
     yield "samples / step", f"{plan.samples_per_step:,}", "prompts x rollout.group_size"
     yield "thinking budget", f"{high:,}" if low == high else f"{low:,} to {high:,}", "algorithm"
-    yield "sampled tokens / step", f"<= {plan.tokens_per_step:,}", "samples x (largest budget + rollout.answer_tokens)"
+    if plateau := plateau_of(build(config.algorithm)):
+        yield "budget moves", f"x {plateau.factor:g}, to {plateau.limit:,}", f"whenever {condition(plateau)}"
+    yield "sampled tokens / step", f"<= {plan.tokens_per_step:,}", "samples x (largest budget + answers)"
     yield "steps", f"{run.steps:,}", "run.steps"
     yield "prompts", f"{plan.prompts:,}", "steps x prompts"
     yield "samples", f"{run.steps * plan.samples_per_step:,}", "steps x samples"
@@ -123,6 +141,24 @@ def lines(config: TrainConfig, plan: Plan) -> Iterator[Line]:
     yield "room for the prompt", f"{plan.prompt_room:,}", "context - budget - answer; forced tokens included"
     yield from _device_lines(config, plan)
     yield from _memory_lines(config, plan)
+
+
+def changes(plan: Plan) -> list[tuple[int, int]]:
+    """Step and largest budget, at step 0 and wherever it is not that of the step before."""
+    moved = enumerate(pairwise(plan.schedule), 1)
+    return [(0, plan.schedule[0]), *((step, after) for step, (before, after) in moved if before != after)]
+
+
+def budget_view(plan: Plan, width: int = 80) -> str:
+    """The planned budgets as a table of changes, thinned to `ROWS`, and a curve; empty when they stay the same."""
+    found = changes(plan)
+    if len(found) == 1:
+        return ""
+    last = len(found) - 1
+    kept = sorted({round(i * last / (ROWS - 2)) for i in range(ROWS - 1)}) if len(found) > ROWS else range(len(found))
+    rows = [f"{'step':>8}  {'budget':>8}", *(f"{found[i][0]:>8,}  {found[i][1]:>8,}" for i in kept)]
+    left_out = [f"{'…':>8}  {len(found) - len(kept)} more changes between these"] if len(kept) < len(found) else []
+    return "\n".join([*rows, *left_out, "", budget_curve(plan.schedule, width)])
 
 
 def _device_lines(config: TrainConfig, plan: Plan) -> Iterator[Line]:

@@ -11,49 +11,41 @@ from rollout.types import BudgetPrior, Group, Task, WeightVersion
 
 
 class Tasks(Protocol):
-    """The training problems in their order, addressed by how many were taken before."""
+    """The training problems in their order: `take` gives the n tasks after the first `ordinal`, the same for ever."""
 
-    def take(self, ordinal: int, n: int) -> Sequence[Task]:
-        """The n tasks after the first `ordinal`: the same for the same arguments, for ever."""
-        ...
+    def take(self, ordinal: int, n: int) -> Sequence[Task]: ...
 
 
 class Pending(Protocol):
-    """Groups that are being sampled."""
+    """Groups that are being sampled: `result` waits for them, in the order of their tasks, or raises."""
 
-    def result(self) -> list[Group]:
-        """Wait for the groups, ordered as the tasks were submitted. Raises what the engine raised."""
-        ...
+    def result(self) -> list[Group]: ...
 
 
 class Engines(Protocol):
-    """Samples rollouts."""
+    """Samples `group_size` rollouts of each task under its prior: `submit` starts that, and returns at once."""
 
-    def submit(self, tasks: Sequence[Task], prior: BudgetPrior, *, group_size: int, seed: int) -> Pending:
-        """Start sampling `group_size` rollouts of each task; returns at once."""
-        ...
+    def submit(
+        self, tasks: Sequence[Task], priors: Sequence[BudgetPrior], *, group_size: int, seed: int
+    ) -> Pending: ...
 
 
 class Judge(Protocol):
-    """Says what answers are worth."""
+    """Says what every answer of every group is worth, in order."""
 
-    def score(self, groups: Sequence[Group]) -> list[ScoredGroup]:
-        """Judge every answer of every group, in order."""
-        ...
+    def score(self, groups: Sequence[Group]) -> list[ScoredGroup]: ...
 
 
 class Learner(Protocol):
-    """Owns the policy's weights and says when the engines have them."""
+    """Owns the policy's weights, and says when the engines have them. `version` counts the batches trained on.
+
+    `update` trains on one batch and returns `loss`, `grad_norm`, `policy/*`; `publish` gives the engines the
+    current weights, proves that they have them, and returns `publish/*`.
+    """
 
     @property
-    def version(self) -> WeightVersion:
-        """Batches trained on so far."""
-        ...
+    def version(self) -> WeightVersion: ...
 
-    def update(self, samples: Sequence[Sample]) -> Mapping[str, float]:
-        """Train on one batch; returns `loss`, `grad_norm`, `policy/*`."""
-        ...
+    def update(self, samples: Sequence[Sample]) -> Mapping[str, float]: ...
 
-    def publish(self) -> Mapping[str, float]:
-        """Give the engines the current weights, prove that they have them; returns `publish/*`."""
-        ...
+    def publish(self) -> Mapping[str, float]: ...

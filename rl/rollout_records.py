@@ -29,6 +29,8 @@ SCHEMA = pa.schema(
         ("meta", pa.string()),  # JSON: what a reward needs to judge the row again
         ("prior_kind", pa.string()),
         ("prior_version", pa.int64()),
+        ("target", pa.int32()),  # tokens that the prompt named
+        ("effort", pa.float64()),  # share of the usual length that the prompt named
         ("g", pa.int32()),  # index of the rollout in its group
         ("s", pa.int32()),  # index of the budget
         ("a", pa.int32()),  # index of the answer at that budget
@@ -83,6 +85,7 @@ def task_columns(step: int, group: Group) -> dict[str, Any]:
         "meta": json.dumps(dict(group.task.meta), default=str),
         "prior_kind": group.prior.kind,
         "prior_version": group.prior.version,
+        "target": group.prior.asked,
     }
 
 
@@ -116,6 +119,7 @@ def rollout_rows(step: int, scored_groups: Sequence[ScoredGroup]) -> list[dict[s
     return [
         {
             **task_columns(step, scored.group),
+            "effort": scored.group.effort(g),
             "g": g,
             "s": s,
             "a": a,

@@ -1,15 +1,23 @@
-"""Scored groups and their credit to flat samples (pure): what is trained on, and which groups have a signal."""
+"""Scored groups and their credit to samples (pure): what is trained on, how much of it is shared, and which
+groups have a signal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby, pairwise
+from math import nan
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 
 from rewards.types import ScoredGroup
+from rl.trees import needed, renumbered
 from rl.types import Array, Credit, Sample
-from rollout.types import Answer, Group, Rollout, VersionSpan
+from rollout.types import Answer, Group, Logprobs, Rollout, Spans, TokenIds, VersionSpan, WeightVersion
+
+GIVEN = -1
+"""The weight version of a token that was not sampled."""
 
 
 class Selection(NamedTuple):
@@ -20,17 +28,43 @@ class Selection(NamedTuple):
     dropped: int
 
 
-def select(scored: Sequence[ScoredGroup], credits: Sequence[Credit], *, drop_zero_signal: bool) -> Selection:
+class Stretch(NamedTuple):
+    """Sampled tokens in a row, column by column. NaN credit is never trained."""
+
+    ids: TokenIds
+    logprobs: Logprobs
+    credit: Sequence[float]
+    versions: Sequence[WeightVersion]
+
+    def part(self, start: int, stop: int) -> Stretch:
+        at = slice(start, stop)
+        return Stretch(self.ids[at], self.logprobs[at], self.credit[at], self.versions[at])
+
+
+class Branch(NamedTuple):
+    """One rollout below its prompt: the thought, and cut, forced tokens and answer in the order of the cuts."""
+
+    number: int
+    prompt_ids: TokenIds
+    thought: Stretch
+    answers: tuple[tuple[int, TokenIds, Stretch], ...]
+
+
+def select(
+    scored: Sequence[ScoredGroup], credits: Sequence[Credit], *, drop_zero_signal: bool, share: str
+) -> Selection:
     """Flatten the groups, and here alone drop those without a training signal, when asked to.
 
-    A dropped group also leaves the denominators of the loss. `informative` is 0 over no groups.
+    A dropped group also leaves the denominators of the loss. `informative` is 0 over no groups. For
+    `share` see `SHARES`.
     """
     signal = [informative(credit) for credit in credits]
+    firsts = np.cumsum([0, *(len(group.group.rollouts) for group in scored)]).tolist()
     samples = [
         sample
-        for group, credit, has_signal in zip(scored, credits, signal, strict=True)
+        for group, credit, has_signal, first in zip(scored, credits, signal, firsts[:-1], strict=True)
         if has_signal or not drop_zero_signal
-        for sample in flatten(group.group, credit)
+        for sample in flatten(group.group, credit, share, first=first)
     ]
     dropped = signal.count(False) if drop_zero_signal else 0
     return Selection(samples, sum(signal) / len(signal) if signal else 0.0, dropped)
@@ -43,18 +77,19 @@ def informative(credit: Credit) -> bool:
     return any(bool(np.any(np.isfinite(part) & (part != 0))) for part in (credit.thought, credit.answer))
 
 
-def flatten(group: Group, credit: Credit) -> list[Sample]:
-    """One sequence for each answer: prompt, thought up to the cut, forced tokens, answer.
+def flatten(group: Group, credit: Credit, share: str, *, first: int = 0) -> list[Sample]:
+    """A group as token trees: prompt, thought, and at each cut forced tokens and answers.
 
-    The thought is trained once, in the sequence of the largest budget's first answer; in the others it
-    is context. NaN credit masks its tokens, and a sequence with nothing to train is left out. Raises
-    ValueError when a thought is longer than its budget, or the largest budget cuts it short.
+    `share` names in `SHARES` what is written once; `first` is the number in the step of the group's first
+    rollout. Every sampled token with credit is trained exactly once, whatever is shared. NaN credit masks
+    its tokens, and tokens with nothing to train at or below them are left out. Raises ValueError when a
+    thought is longer than its budget, or the largest budget cuts it short; KeyError for an unknown share.
     """
-    return [
-        sample
-        for g, rollout in enumerate(group.rollouts)
-        for sample in _samples_of(rollout, thought_credit(rollout, group, credit.thought[g]), credit.answer[g])
-    ]
+    branches = [_branch(group, credit, g, first) for g in range(len(group.rollouts))]
+    forest = Forest()
+    for together in SHARES[share](branches):
+        forest.plant(together)
+    return forest.samples()
 
 
 def thought_credit(rollout: Rollout, group: Group, credit_S: Array) -> Array:
@@ -62,47 +97,134 @@ def thought_credit(rollout: Rollout, group: Group, credit_S: Array) -> Array:
     tokens, budgets_S = len(rollout.token_ids), group.prior.tokens
     if tokens > budgets_S[-1]:
         raise ValueError(f"task {group.task.id}: a thought of {tokens} tokens under a budget of {budgets_S[-1]}")
-    if rollout.answers[-1][0].prefix_len != tokens:
-        cut = rollout.answers[-1][0].prefix_len
+    cut = rollout.answers[-1][-1].prefix_len
+    if cut != tokens:
         raise ValueError(f"task {group.task.id}: the largest budget cut a thought of {tokens} tokens at {cut}")
     return credit_S[np.searchsorted(budgets_S, np.arange(tokens), side="right")]
 
 
-def _samples_of(rollout: Rollout, thought_T: Array, credit_SA: Array) -> Iterator[Sample]:
-    context_T = np.full_like(thought_T, np.nan)
-    home = (len(rollout.answers) - 1, 0)
-    for s, answers_A in enumerate(rollout.answers):
-        for a, answer in enumerate(answers_A):
-            mine_T = thought_T if (s, a) == home else context_T
-            credit_T = np.concatenate(
-                [
-                    np.full(len(rollout.prompt_ids), np.nan),
-                    mine_T[: answer.prefix_len],
-                    np.full(len(answer.forced_ids), np.nan),
-                    np.full(len(answer.token_ids), credit_SA[s, a]),
-                ]
+def _copies(branches: Sequence[Branch]) -> Iterable[Sequence[Branch]]:
+    """One plain sequence for each answer. The thought is trained with the last answer, which follows all
+    of it; in the others it is context.
+    """
+    for branch in branches:
+        context = branch.thought._replace(credit=(nan,) * len(branch.thought.ids))
+        *others, last = branch.answers
+        yield from ([branch._replace(thought=context, answers=(answer,))] for answer in others)
+        yield [branch._replace(answers=(last,))]
+
+
+def _rollouts(branches: Sequence[Branch]) -> Iterable[Sequence[Branch]]:
+    """One tree for each rollout; with one budget and one answer it is a plain sequence."""
+    return ([branch] for branch in branches)
+
+
+def _prompts(branches: Sequence[Branch]) -> Iterable[Sequence[Branch]]:
+    """One tree for each prompt: rollouts that were asked for different efforts do not share theirs."""
+    together: dict[TokenIds, list[Branch]] = {}
+    for branch in branches:
+        together.setdefault(branch.prompt_ids, []).append(branch)
+    return together.values()
+
+
+SHARES: dict[str, Callable[[Sequence[Branch]], Iterable[Sequence[Branch]]]] = {
+    "none": _copies,
+    "rollout": _rollouts,
+    "group": _prompts,
+}
+
+
+def _branch(group: Group, credit: Credit, g: int, first: int) -> Branch:
+    rollout = group.rollouts[g]
+    thought_T = thought_credit(rollout, group, credit.thought[g]).tolist()
+    answers = [
+        (answer.prefix_len, answer.forced_ids, _stretch(answer, [worth] * len(answer.token_ids)))
+        for answers_A, worth_A in zip(rollout.answers, credit.answer[g].tolist(), strict=True)
+        for answer, worth in zip(answers_A, worth_A, strict=True)
+    ]
+    in_order = tuple(sorted(answers, key=itemgetter(0)))
+    return Branch(first + g, rollout.prompt_ids, _stretch(rollout, thought_T), in_order)
+
+
+def _stretch(sampled: Rollout | Answer, credit: Sequence[float]) -> Stretch:
+    version_T = [GIVEN] * len(sampled.token_ids)
+    for span in sampled.versions:
+        version_T[span.start : span.end] = [span.version] * (span.end - span.start)
+    return Stretch(sampled.token_ids, sampled.logprobs, credit, version_T)
+
+
+class Forest:
+    """Token trees under construction, one behind the other, column by column: appending to a list is cheap."""
+
+    def __init__(self) -> None:
+        self._ids: list[int] = []
+        self._parents: list[int] = []
+        self._rollouts: list[int] = []
+        self._logprobs: list[float] = []
+        self._credit: list[float] = []
+        self._versions: list[int] = []
+
+    def plant(self, branches: Sequence[Branch]) -> None:
+        """A tree of rollouts that share a prompt, depth first: the thought up to a cut, the answers at that
+        cut, the thought's next stretch.
+        """
+        root = self._given(-1, branches[0].prompt_ids, -1)
+        for branch in branches:
+            last, start = root, 0
+            for cut, forced_ids, answer in branch.answers:
+                last, start = self._sampled(last, branch.thought.part(start, cut), branch.number), cut
+                self._sampled(self._given(last, forced_ids, branch.number), answer, branch.number)
+
+    def _given(self, after: int, ids: TokenIds, number: int) -> int:
+        """Tokens that were not sampled: a prompt, a closing string."""
+        count = len(ids)
+        return self._sampled(after, Stretch(ids, (0.0,) * count, (nan,) * count, (GIVEN,) * count), number)
+
+    def _sampled(self, after: int, tokens: Stretch, number: int) -> int:
+        """Append tokens in a row below token `after`; returns the last of them, or `after` of none."""
+        size, count = len(self._ids), len(tokens.ids)
+        if not count:
+            return after
+        self._ids += tokens.ids
+        self._parents += (after, *range(size, size + count - 1))
+        self._rollouts += (number,) * count
+        self._logprobs += tokens.logprobs
+        self._credit += tokens.credit
+        self._versions += tokens.versions
+        return size + count - 1
+
+    def samples(self) -> list[Sample]:
+        """The trees, without the tokens that have nothing to train at or below them."""
+        parents_T, credit_T = np.array(self._parents, np.int64), np.array(self._credit)
+        trained_T = np.isfinite(credit_T)
+        keep_T = needed(parents_T, trained_T)
+        columns = (self._ids, self._rollouts, self._logprobs, self._versions)
+        ids, rollouts, logprobs, versions = (np.array(column)[keep_T].tolist() for column in columns)
+        parents_T, trained_T = renumbered(parents_T, keep_T), trained_T[keep_T]
+        mask = trained_T.astype(int).tolist()
+        advantages = np.where(trained_T, credit_T[keep_T], 0.0).tolist()
+        roots = np.flatnonzero(parents_T < 0).tolist()
+        return [
+            Sample(
+                token_ids=tuple(ids[a:b]),
+                parents=(-1, *(parents_T[a + 1 : b] - a).tolist()),
+                loss_mask=tuple(mask[a:b]),
+                logprobs=tuple(logprobs[a:b]),
+                advantages=tuple(advantages[a:b]),
+                rollouts=tuple(rollouts[a:b]),
+                versions=_spans(versions[a:b]),
             )
-            if np.isfinite(credit_T).any():
-                yield _sample(rollout, answer, credit_T)
+            for a, b in pairwise([*roots, len(ids)])
+        ]
 
 
-def _sample(rollout: Rollout, answer: Answer, credit_T: Array) -> Sample:
-    prompt, cut, forced = len(rollout.prompt_ids), answer.prefix_len, len(answer.forced_ids)
-    mask_T = np.isfinite(credit_T)
-    return Sample(
-        token_ids=rollout.prompt_ids + rollout.token_ids[:cut] + answer.forced_ids + answer.token_ids,
-        loss_mask=tuple(mask_T.astype(int).tolist()),
-        logprobs=(0.0,) * prompt + rollout.logprobs[:cut] + (0.0,) * forced + answer.logprobs,
-        advantages=tuple(np.where(mask_T, credit_T, 0.0).tolist()),
-        versions=(
-            *_moved(rollout.versions, prompt, upto=cut),
-            *_moved(answer.versions, prompt + cut + forced, upto=len(answer.token_ids)),
-        ),
-    )
-
-
-def _moved(spans: Sequence[VersionSpan], offset: int, *, upto: int) -> Iterator[VersionSpan]:
-    """Spans of the first `upto` tokens of a stretch, in positions of the sequence that it starts at `offset`."""
-    for span in spans:
-        if span.start < upto:
-            yield VersionSpan(span.version, span.start + offset, min(span.end, upto) + offset)
+def _spans(version_T: Sequence[WeightVersion]) -> Spans:
+    """Runs of sampled tokens of one version."""
+    spans: list[VersionSpan] = []
+    start = 0
+    for version, run in groupby(version_T):
+        end = start + len(list(run))
+        if version != GIVEN:
+            spans.append(VersionSpan(version, start, end))
+        start = end
+    return tuple(spans)

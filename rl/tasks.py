@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import islice
@@ -128,7 +128,7 @@ class TaskStream:
     def take(self, ordinal: int, n: int) -> list[Task]:
         """The n tasks that follow the first `ordinal` of the stream; a batch may straddle two passes."""
         places = (divmod(i, len(self.tasks)) for i in range(ordinal, ordinal + n))
-        return [self.tasks[self.order(epoch)[place]] for epoch, place in places]
+        return [replace(self.tasks[self.order(epoch)[place]], epoch=epoch) for epoch, place in places]
 
 
 @lru_cache(maxsize=4)

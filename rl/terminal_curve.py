@@ -1,4 +1,4 @@
-"""A learning curve drawn in characters (pure)."""
+"""Curves drawn in characters: a run's accuracy, and the budgets it plans (pure)."""
 
 from __future__ import annotations
 
@@ -49,9 +49,24 @@ def learning_curve(rows: Sequence[Row], width: int = 80) -> str:
     for step, value in zip(held_steps, held_values, strict=True):
         column = round((step - first) / (last - first) * (columns - 1)) if last > first else columns - 1
         canvas[HEIGHT - 1 - min(HEIGHT - 1, int(max(0.0, value) * HEIGHT))][column] = "◆"
-    marks = {0: "100 %", HEIGHT // 2: " 50 %"}
-    lines = [f"{marks.get(i, ''):>5} ┤{''.join(row)}".rstrip() for i, row in enumerate(canvas)]
-    axis = f"{'0 %':>5} └{'─' * columns}"
-    ends = f"{'':>7}{first:<{columns // 2}.0f}{last:>{columns - columns // 2}.0f}"
-    legend = f"{'':>7}accuracy by step: ⠒ training" + (", ◆ held out" if held_values else "")
-    return "\n".join([*lines, axis, ends, legend])
+    legend = "accuracy by step: ⠒ training" + (", ◆ held out" if held_values else "")
+    return _framed(canvas, ("100 %", "50 %", "0 %"), (first, last), legend)
+
+
+def budget_curve(budgets: Sequence[int], width: int = 80) -> str:
+    """The budget of every step, in tokens from 0 to the largest: `HEIGHT` + 3 lines of `width`."""
+    top, columns = max(budgets), max(10, width - GUTTER)
+    canvas = braille([budget / top for budget in budgets], columns, HEIGHT)
+    marks = (f"{top}", f"{top / 2:.0f}", "0")
+    return _framed(canvas, marks, (0, len(budgets) - 1), "largest thinking budget by step")
+
+
+def _framed(
+    canvas: Sequence[Sequence[str]], marks: tuple[str, str, str], ends: tuple[float, float], legend: str
+) -> str:
+    """A canvas with its axes: marks at the top, in the middle and at 0, and the first and last step below."""
+    columns, beside = len(canvas[0]), {0: marks[0], len(canvas) // 2: marks[1]}
+    lines = [f"{beside.get(i, ''):>5} ┤{''.join(row)}".rstrip() for i, row in enumerate(canvas)]
+    axis = f"{marks[2]:>5} └{'─' * columns}"
+    steps = f"{'':>{GUTTER}}{ends[0]:<{columns // 2}.0f}{ends[1]:>{columns - columns // 2}.0f}"
+    return "\n".join([*lines, axis, steps, f"{'':>{GUTTER}}{legend}"])

@@ -22,6 +22,7 @@ import numpy as np
 from rl.config import ModelConfig, SourceConfig, WarmupConfig
 from rl.errors import BadInput
 from rl.tasks import load_tasks
+from rollout.prompts import PromptFormat, prompt_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM, TrainerCallback
@@ -32,36 +33,60 @@ RECIPE = 1
 SCHOOLING = 0.7
 """Share of the steps in which all traces are careful; the rest teaches `rl.tiny.HABITS`."""
 
+PLAIN = "{prompt}"
+"""The template of a prompt that names neither budget nor effort: its models keep the cache key they always had."""
+
+BUDGETS = range(8, 65)
+EFFORTS = (0.25, 0.5, 0.75, 1.0)
+"""What the prompts of the worked examples name, each as likely, where the template asks. The traces take no notice:
+to read such a prompt is learnt here, to heed it is left to reinforcement."""
+
 Row: TypeAlias = dict[str, list[int]]
 """One training sequence: aligned `input_ids` and `labels`, the latter -100 on the prompt."""
 
 
 def cached_folder(
-    model: ModelConfig, source: SourceConfig, *, seed: int, cache: Path, exclude: Collection[str] = ()
+    model: ModelConfig,
+    source: SourceConfig,
+    *,
+    seed: int,
+    cache: Path,
+    exclude: Collection[str] = (),
+    template: str = PLAIN,
 ) -> Path:
     """Where `prepare` puts, or has put, the model of these settings: there and complete, or absent."""
     problems = source.model_dump(mode="json", exclude={"limit"})
-    settings = [RECIPE, model.model_dump(mode="json"), problems, seed, sorted(exclude)]
+    wording = [] if template == PLAIN else [template]
+    settings = [RECIPE, model.model_dump(mode="json"), problems, seed, sorted(exclude), *wording]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return cache / f"tiny-{digest[:16]}"
 
 
-def prepare(model: ModelConfig, source: SourceConfig, *, seed: int, cache: Path, exclude: Collection[str] = ()) -> Path:
+def prepare(
+    model: ModelConfig,
+    source: SourceConfig,
+    *,
+    seed: int,
+    cache: Path,
+    exclude: Collection[str] = (),
+    template: str = PLAIN,
+) -> Path:
     """A Hugging Face folder (weights, tokenizer, chat template) of the tiny reasoner, made if absent.
 
     Learns from chain sums generated with the options of `source`, never from those in `exclude` (the
-    held-out prompts). The folder is written elsewhere and renamed at the end.
+    held-out prompts), put as `template` (`data.template`) puts them. The folder is written elsewhere and
+    renamed at the end.
     Raises BadInput when the source is not reasoning-gym's chain_sum, or is used up by `exclude`.
     """
     if model.warmup and source.source != "reasoning_gym:chain_sum":
         raise BadInput(f"the warm-up learns reasoning_gym:chain_sum, not {source.source}; remove model.warmup")
-    target = cached_folder(model, source, seed=seed, cache=cache, exclude=exclude)
+    target = cached_folder(model, source, seed=seed, cache=cache, exclude=exclude, template=template)
     if target.is_dir():
         _say(f"cached in {target}")
         return target
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".building-", dir=cache) as building:
-        _build(Path(building) / "model", model, source, seed, exclude)
+        _build(Path(building) / "model", model, source, seed, exclude, template)
         _rename(Path(building) / "model", target)
     _say(f"saved in {target}")
     return target
@@ -75,14 +100,16 @@ def _rename(built: Path, target: Path) -> None:
             raise
 
 
-def _build(folder: Path, model: ModelConfig, source: SourceConfig, seed: int, exclude: Collection[str]) -> None:
+def _build(
+    folder: Path, model: ModelConfig, source: SourceConfig, seed: int, exclude: Collection[str], template: str
+) -> None:
     from rl import tiny
 
     tokenizer = tiny.build_tokenizer()
     policy = tiny.build_model(tokenizer, context=model.context, tie_embeddings=model.tie_embeddings, seed=seed)
     _say(f"a random Qwen2 of {policy.num_parameters():,} parameters and {len(tokenizer)} tokens")
     if model.warmup:
-        rows = examples(tokenizer, source, model.warmup, seed=seed, exclude=exclude)
+        rows = examples(tokenizer, source, model.warmup, seed=seed, exclude=exclude, template=template)
         _say(f"{len(rows):,} worked examples such as {tokenizer.decode(rows[0]['input_ids'])}")
         train(policy, tokenizer, rows, model.warmup, seed=seed)
     policy.save_pretrained(folder)
@@ -90,30 +117,31 @@ def _build(folder: Path, model: ModelConfig, source: SourceConfig, seed: int, ex
 
 
 def examples(
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: Any,  # a PreTrainedTokenizerFast, whose annotations are not quite those of our Codec
     source: SourceConfig,
     warmup: WarmupConfig,
     *,
     seed: int,
     exclude: Collection[str] = (),
+    template: str = PLAIN,
 ) -> list[Row]:
     """`warmup.steps * warmup.batch` rows in the order of use.
 
     The problems come from a seed of their own, the third after those of training and held-out tasks.
+    A `template` that asks for {budget} or {effort} gets random ones of `BUDGETS` and `EFFORTS`.
     Of every 16 batches, each holds sequences of similar length (little padding), in random order.
     """
     from rl import tiny
 
     rng, total = random.Random(seed), warmup.steps * warmup.batch
+    asked, style = random.Random(f"asked {seed}"), PromptFormat(template)  # apart: the traces are the same under any
     options = {**source.options, "seed": int(np.random.SeedSequence(seed).generate_state(3)[2])}
     problems = load_tasks(source.model_copy(update={"limit": total, "options": options}), without=exclude)
     rows = list[Row]()
     for i, task in enumerate(problems):
         mix = tiny.SCHOOL if i < SCHOOLING * total else tiny.HABITS
-        message = {"role": "user", "content": task.prompt}
-        prompt = tokenizer.encode(
-            str(tokenizer.apply_chat_template([message], add_generation_prompt=True, tokenize=False))
-        )
+        budget, effort = asked.choice(BUDGETS), asked.choice(EFFORTS)
+        prompt = list(prompt_ids(task, style, tokenizer, budget=budget, effort=effort))
         completion = tokenizer.encode(tiny.write_trace(task.prompt, rng, mix) + tiny.EOS)
         rows.append({"input_ids": prompt + completion, "labels": [-100] * len(prompt) + completion})
     return [row for chunk in _chunks(rows, 16 * warmup.batch) for row in _by_length(chunk, warmup.batch, rng)]
@@ -204,6 +232,7 @@ def main() -> int:
             seed=request["seed"],
             cache=Path(request["cache"]),
             exclude=request.get("exclude", ()),
+            template=request.get("template", PLAIN),
         )
     except BadInput as error:
         _say(str(error))

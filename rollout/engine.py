@@ -34,12 +34,17 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One continuation: `token_ids[T]` with the log-probability of each as it was sampled."""
+    """One continuation: `token_ids[T]` with the log-probability of each as it was sampled.
+
+    `cached` is how many tokens of the prompt the engine found in its prefix cache; of a draw of several
+    it is known for one of them only, and counts for all.
+    """
 
     token_ids: TokenIds
     logprobs: Logprobs
     ended: Ended
     versions: Spans
+    cached: int = 0
 
 
 class Engine(Protocol):

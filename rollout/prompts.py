@@ -12,8 +12,9 @@ from rollout.types import Task
 class PromptFormat:
     """How a task is put to the model.
 
-    `template` is the user's message, in which {prompt} and {budget} are replaced; `think_end` closes a
-    thought; `closing` is forced when a thought reaches its budget, `cue` after every closed thought.
+    `template` is the user's message, in which {prompt}, {budget} and {effort} (two decimals) are replaced;
+    `think_end` closes a thought; `closing` is forced when a thought reaches its budget, `cue` after every
+    closed thought.
     """
 
     template: str = "{prompt}"
@@ -50,9 +51,10 @@ def markers(style: PromptFormat, codec: Codec) -> Markers:
     return Markers(end[0], closing, tuple(codec.encode(style.cue, add_special_tokens=False)) if style.cue else ())
 
 
-def prompt_ids(task: Task, style: PromptFormat, codec: Codec, *, budget: int) -> tuple[int, ...]:
+def prompt_ids(task: Task, style: PromptFormat, codec: Codec, *, budget: int, effort: float = 1.0) -> tuple[int, ...]:
     """The token ids that the model reads, up to and including its opening of the thought."""
-    message = style.template.replace("{budget}", str(budget)).replace("{prompt}", task.prompt)
+    asked = style.template.replace("{budget}", str(budget)).replace("{effort}", f"{effort:.2f}")
+    message = asked.replace("{prompt}", task.prompt)  # last: a problem may hold braces of its own
     chat = [{"role": "system", "content": style.system}] if style.system else []
     chat.append({"role": "user", "content": message})
     return tuple(codec.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=False))

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rollout.engine import Codec, Completion, Draw, Ended, Engine
 from rollout.prompts import Markers, PromptFormat, markers, prompt_ids
-from rollout.types import Answer, BudgetPrior, Finish, Group, Rollout, Task, VersionSpan
+from rollout.types import Answer, BudgetPrior, Finish, Group, Rollout, Task, TokenIds, VersionSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,24 @@ class Cut:
         return self.closing + self.cue
 
 
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """The answers [S'][A] at one cut, which serves S' budgets, and what they cost beside their own tokens."""
+
+    answers: tuple[tuple[Answer, ...], ...]
+    discarded: int
+    recomputed: int
+
+
 def seed_of(*parts: object) -> int:
     """A 48-bit seed that depends on nothing but the parts, in any process."""
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=6).digest()
     return int.from_bytes(digest, "big")
+
+
+def uniform_of(*parts: object) -> float:
+    """A number in [0, 1) that depends on nothing but the parts, in any process."""
+    return seed_of(*parts) / 2**48
 
 
 def crop(completion: Completion, start: int, end: int | None = None) -> Completion:
@@ -72,73 +87,104 @@ def cut_at(thought: Completion, rest: Completion | None, finish: Finish, budget:
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """Samples groups from an engine. `answer_tokens` is the allowance of each answer, `answers` their number A."""
+    """Samples groups from an engine. `answer_tokens` is the allowance of each answer."""
 
     engine: Engine
     codec: Codec
     style: PromptFormat
     answer_tokens: int
-    answers: int = 1
 
-    async def groups(self, tasks: Sequence[Task], prior: BudgetPrior, *, size: int, seed: int) -> list[Group]:
-        """One group of `size` rollouts per task, in order. The same arguments and weights give the same tokens."""
+    async def groups(
+        self, tasks: Sequence[Task], priors: Sequence[BudgetPrior], *, size: int, seed: int
+    ) -> list[Group]:
+        """One group of `size` rollouts per task and its prior, in order.
+
+        The same arguments and weights give the same tokens. Raises ValueError when a prior's efforts do
+        not divide the group.
+        """
         marks = markers(self.style, self.codec)
-        return list(await asyncio.gather(*(self._group(task, prior, size, seed, marks) for task in tasks)))
+        asked = zip(tasks, priors, strict=True)
+        return list(await asyncio.gather(*(self._group(task, prior, size, seed, marks) for task, prior in asked)))
 
     async def _group(self, task: Task, prior: BudgetPrior, size: int, seed: int, marks: Markers) -> Group:
-        prompt = prompt_ids(task, self.style, self.codec, budget=prior.largest)
-        one_pass = len(prior.tokens) == 1 and self.answers == 1 and not marks.cue
+        share, rest = divmod(size, len(prior.efforts))
+        if rest:
+            raise ValueError(f"a group of {size} cannot be divided evenly among {len(prior.efforts)} efforts")
+        parts = (self._part(task, prior, effort, share, seed, marks) for effort in prior.efforts)
+        return Group(task, prior, tuple(itertools.chain.from_iterable(await asyncio.gather(*parts))))
+
+    async def _part(
+        self, task: Task, prior: BudgetPrior, effort: float, size: int, seed: int, marks: Markers
+    ) -> list[Rollout]:
+        prompt = prompt_ids(task, self.style, self.codec, budget=prior.asked, effort=effort)
+        one_pass = len(prior.tokens) == prior.answers == 1 and not marks.cue
         stop = () if one_pass else (marks.think_end,)
-        thoughts = await self.engine.sample(Draw(prompt, size, prior.largest, seed_of(seed, task.id), stop))
-        rollouts = await asyncio.gather(
-            *(
-                self._rollout(prompt, thought, prior, seed_of(seed, task.id, index), marks)
-                for index, thought in enumerate(thoughts)
-            )
+        own = seed_of(seed, task.id, task.epoch, effort)
+        thoughts = await self.engine.sample(Draw(prompt, size, prior.largest, own, stop))
+        rollouts = (
+            self._rollout(prompt, thought, prior, seed_of(own, index), marks) for index, thought in enumerate(thoughts)
         )
-        return Group(task, prior, tuple(rollouts))
+        return list(await asyncio.gather(*rollouts))
 
     async def _rollout(
-        self, prompt: tuple[int, ...], sampled: Completion, prior: BudgetPrior, seed: int, marks: Markers
+        self, prompt: TokenIds, sampled: Completion, prior: BudgetPrior, seed: int, marks: Markers
     ) -> Rollout:
         thought, rest, finish = split(sampled, marks.think_end)
-        answers = await asyncio.gather(
+        forks = forks_of(prior.tokens, lambda budget: cut_at(thought, rest, finish, budget, marks))
+        done = await asyncio.gather(
             *(
-                self._answers(prompt, thought, cut_at(thought, rest, finish, budget, marks), budget, seed_of(seed, s))
-                for s, budget in enumerate(prior.tokens)
+                self._fork(prompt, thought, cut, budgets, prior.answers, seed_of(seed, cut and cut.length))
+                for cut, budgets in forks
             )
         )
-        return Rollout(prompt, thought.token_ids, thought.logprobs, finish, thought.versions, tuple(answers))
+        return Rollout(
+            prompt,
+            thought.token_ids,
+            thought.logprobs,
+            finish,
+            thought.versions,
+            answers=tuple(answers for fork in done for answers in fork.answers),
+            discarded=sum(fork.discarded for fork in done),
+            recomputed=sum(fork.recomputed for fork in done),
+        )
 
-    async def _answers(
-        self, prompt: tuple[int, ...], thought: Completion, cut: Cut | None, budget: int, seed: int
-    ) -> tuple[Answer, ...]:
+    async def _fork(
+        self, prompt: TokenIds, thought: Completion, cut: Cut | None, budgets: Sequence[int], answers: int, seed: int
+    ) -> Fork:
+        """`answers` answers for each of the budgets that cut the thought at this place, in one go."""
         if cut is None:
-            text = self._text(thought.token_ids)
-            return (Answer(budget, len(thought.token_ids), (), (), (), "", Finish.EMPTY, text),) * self.answers
-        prefix = thought.token_ids[: cut.length]
+            text, length = self._text(thought.token_ids), len(thought.token_ids)
+            empty = [Answer(budget, length, (), (), (), "", Finish.EMPTY, text) for budget in budgets]
+            return Fork(tuple((answer,) * answers for answer in empty), 0, 0)
+        prefix = prompt + thought.token_ids[: cut.length]
+        recomputed = discarded = 0
         if cut.head is not None:
-            completions = [await self._continue(prompt + prefix, cut.head, seed)]
+            completions = [await self._continue(prefix, cut.head, seed)]
+            discarded = max(0, len(cut.head.token_ids) - len(completions[0].token_ids))
         else:
-            draw = Draw(prompt + prefix + cut.forced, self.answers, self.answer_tokens, seed)
-            completions = await self.engine.sample(draw)
-        text = self._text(prefix)
-        return tuple(
-            Answer(
-                budget=budget,
-                prefix_len=cut.length,
-                forced_ids=cut.forced,
-                token_ids=completion.token_ids,
-                logprobs=completion.logprobs,
-                text=self._text(cut.cue + completion.token_ids),
-                finish=Finish.STOP if completion.ended is not Ended.LENGTH else Finish.LENGTH,
-                thought=text,
-                versions=completion.versions,
-            )
-            for completion in completions
+            # Requests of one sequence each: of several, vLLM tells the cached tokens of but one.
+            draws = [Draw(prefix + cut.forced, 1, self.answer_tokens, seed + i) for i in range(answers * len(budgets))]
+            completions = [one for (one,) in await asyncio.gather(*map(self.engine.sample, draws))]
+            recomputed = sum(max(0, len(prefix) - one.cached) for one in completions)
+        text = self._text(thought.token_ids[: cut.length])
+        made = [self._answer(cut, budgets[i // answers], one, text) for i, one in enumerate(completions)]
+        by_budget = (tuple(made[i : i + answers]) for i in range(0, len(made), answers))
+        return Fork(tuple(by_budget), discarded, recomputed)
+
+    def _answer(self, cut: Cut, budget: int, completion: Completion, thought: str) -> Answer:
+        return Answer(
+            budget=budget,
+            prefix_len=cut.length,
+            forced_ids=cut.forced,
+            token_ids=completion.token_ids,
+            logprobs=completion.logprobs,
+            text=self._text(cut.cue + completion.token_ids),
+            finish=Finish.STOP if completion.ended is not Ended.LENGTH else Finish.LENGTH,
+            thought=thought,
+            versions=completion.versions,
         )
 
-    async def _continue(self, prefix: tuple[int, ...], head: Completion, seed: int) -> Completion:
+    async def _continue(self, prefix: TokenIds, head: Completion, seed: int) -> Completion:
         """Finish an answer of which `head` is sampled, within the answer's own allowance."""
         left = self.answer_tokens - len(head.token_ids)
         if left <= 0:
@@ -148,8 +194,15 @@ class Sampler:
         tail = await self.engine.sample(Draw(prefix + head.token_ids, 1, left, seed))
         return join(head, tail[0])
 
-    def _text(self, token_ids: tuple[int, ...]) -> str:
+    def _text(self, token_ids: TokenIds) -> str:
         return self.codec.decode(list(token_ids), skip_special_tokens=True)
+
+
+def forks_of(budgets: Sequence[int], cut: Callable[[int], Cut | None]) -> list[tuple[Cut | None, tuple[int, ...]]]:
+    """The cuts of a thought with the budgets that each serves: those behind its end share one."""
+    pairs = ((cut(budget), budget) for budget in budgets)
+    by_cut = itertools.groupby(pairs, key=lambda pair: pair[0])
+    return [(at, tuple(budget for _, budget in same)) for at, same in by_cut]
 
 
 def split(sampled: Completion, think_end: int) -> tuple[Completion, Completion | None, Finish]:

@@ -13,8 +13,6 @@ from typing import Any, TypeAlias
 
 WeightVersion: TypeAlias = int
 """How many batches the weights have been trained on. The engine and the learner count alike."""
-
-
 TokenIds: TypeAlias = tuple[int, ...]
 Logprobs: TypeAlias = tuple[float, ...]
 
@@ -24,7 +22,7 @@ class Task:
     """One problem: what the model reads and what a verifier compares with.
 
     `prompt` is the user's text before any chat template; `answer` is the gold answer as text.
-    `meta` carries whatever a reward needs beyond that (tests of a program, a dataset's own entry).
+    `meta` carries whatever a reward needs beyond that; `epoch` counts the passes over the data before.
     """
 
     id: str
@@ -32,6 +30,7 @@ class Task:
     answer: str
     source: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    epoch: int = 0
 
 
 class Finish(StrEnum):
@@ -46,16 +45,22 @@ class Finish(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BudgetPrior:
-    """A distribution over thinking budgets: `tokens[S]` ascending, `probs[S]` summing to one.
+    """What the rollouts of a group are asked for: a distribution over thinking budgets, and how it is put to the model.
 
-    `kind` names where it came from and `version` counts the moves of its schedule; both are
-    recorded with every rollout. Raises ValueError when it is not a distribution over budgets.
+    `tokens[S]` ascend, `probs[S]` sum to one; every thought is cut at each of them and answered `answers`
+    times (A). `target` is the number of tokens that the prompt names (0: the largest budget). With several
+    `efforts`, shares of the usual length in (0, 1] that the prompt names, each is asked of an equal part of
+    the group, in their order. `kind` says where the budgets came from and `version` counts the moves of
+    their schedule; both are recorded with every rollout. Raises ValueError when it cannot be asked for.
     """
 
     tokens: tuple[int, ...]
     probs: tuple[float, ...]
     kind: str = "constant"
     version: int = 0
+    answers: int = 1
+    target: int = 0
+    efforts: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
         if not self.tokens:
@@ -68,15 +73,24 @@ class BudgetPrior:
             raise ValueError(f"{len(self.tokens)} budgets but {len(self.probs)} probabilities")
         if not (min(self.probs) >= 0 and abs(sum(self.probs) - 1) <= 1e-6):  # so that NaN is refused as well
             raise ValueError(f"probabilities must be non-negative and sum to 1: {self.probs}")
+        if self.answers < 1 or self.target < 0:
+            raise ValueError(f"answers must be at least 1 and target at least 0: {self.answers} and {self.target}")
+        if not (self.efforts and all(0 < effort <= 1 for effort in self.efforts)):
+            raise ValueError(f"an effort is a share in (0, 1]: {self.efforts}")
 
     @classmethod
     def single(cls, tokens: int) -> BudgetPrior:
-        """All mass on one budget: the usual case of an outcome-reward algorithm."""
+        """All mass on one budget."""
         return cls((tokens,), (1.0,))
 
     @property
     def largest(self) -> int:
         return self.tokens[-1]
+
+    @property
+    def asked(self) -> int:
+        """The number of tokens that the prompt names."""
+        return self.target or self.largest
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +136,9 @@ class Rollout:
     """One thought, sampled once to the largest budget, and the answers at each cut of it.
 
     `token_ids[T]` is the thought as sampled (its end marker included when the model wrote it),
-    `answers[S][A]` are ordered as the prior's budgets.
+    `answers[S][A]` are ordered as the prior's budgets. Two costs belong to no token of it: `discarded`
+    tokens were sampled beyond an answer's allowance, `recomputed` ones are prompt and thought that the
+    engine read again to answer at a cut, because its prefix cache did not have them.
     """
 
     prompt_ids: TokenIds
@@ -131,6 +147,8 @@ class Rollout:
     finish: Finish
     versions: Spans
     answers: tuple[tuple[Answer, ...], ...]
+    discarded: int = 0
+    recomputed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +158,7 @@ class Group:
     task: Task
     prior: BudgetPrior
     rollouts: tuple[Rollout, ...]
+
+    def effort(self, g: int) -> float:
+        """The effort that rollout g was asked for: each of the prior's has an equal part of the group."""
+        return self.prior.efforts[g * len(self.prior.efforts) // len(self.rollouts)]

@@ -88,7 +88,7 @@ def _cpu_environment(settings: EngineSettings) -> dict[str, str]:
     return environment
 
 
-def _completion(output: CompletionOutput) -> Completion:
+def _completion(output: CompletionOutput, cached: int) -> Completion:
     if output.finish_reason not in ("stop", "length"):
         raise RuntimeError(f"the engine gave up a request: finish_reason={output.finish_reason}")
     ended = Ended.LENGTH
@@ -100,7 +100,7 @@ def _completion(output: CompletionOutput) -> Completion:
     if logprobs.token_ids != list(tokens):
         raise RuntimeError("the engine's log-probabilities are not those of the tokens that it sampled")
     spans = tuple(VersionSpan(int(s.version), s.start, s.end) for s in output.weight_versions or ())
-    return Completion(tokens, tuple(logprobs.logprobs), ended, spans)
+    return Completion(tokens, tuple(logprobs.logprobs), ended, spans, cached)
 
 
 class VllmEngine:
@@ -135,7 +135,8 @@ class VllmEngine:
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         output = await self._run(draw.prompt_ids, params)
-        return [_completion(one) for one in sorted(output.outputs, key=lambda one: one.index)]
+        cached = output.num_cached_tokens or 0
+        return [_completion(one, cached) for one in sorted(output.outputs, key=lambda one: one.index)]
 
     async def score(self, token_ids: Sequence[int]) -> list[float]:
         """Log-probability of each token but the first, given those before it, at temperature 1."""

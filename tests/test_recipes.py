@@ -22,6 +22,15 @@ BY_HAND = {
         "prompts": f"{232 * 64:,}",
         "devices": "1",
     },
+    "brpo-1.5b-8k": {
+        "samples / step": "512",
+        "thinking budget": "2,000 to 8,000",
+        "sampled tokens / step": f"<= {64 * 8 * (8000 + 4 * 4 * 118):,}",
+        "prompts": f"{629 * 64:,}",
+        "optimizer steps": f"{629 * 2:,}",
+        "room for the prompt": f"{9216 - 8000 - 118:,}",
+        "devices": "8",
+    },
     "math-7b": {
         "samples / step": "1,024",
         "sampled tokens / step": f"<= {128 * 8 * (2048 + 256):,}",

@@ -14,7 +14,11 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import TypeAdapter, ValidationError
 
 from rewards.types import ScoredGroup
-from rl.algorithms.grpo import GRPO, RLOO, DrGRPO
+from rl.algorithms.brpo import BRPO
+from rl.algorithms.effort import Effort
+from rl.algorithms.grpo import GRPO, DrGRPO
+from rl.algorithms.length import Curriculum, DifficultyLength, KimiLength, LcpoExact, LcpoMax, Overlong, ThinkPrune
+from rl.algorithms.rloo import RLOO
 from rl.config_schema import suggest
 from rl.types import Credit
 from rollout.types import BudgetPrior
@@ -24,8 +28,12 @@ from rollout.types import BudgetPrior
 class Algorithm(Protocol):
     """The two questions."""
 
-    def budgets(self, step: int) -> BudgetPrior:
-        """Which budgets the rollouts of this step are sampled under."""
+    def budgets(self, step: int, *, moves: tuple[int, ...] = (), draw: float = 0.0) -> BudgetPrior:
+        """What the rollouts of a prompt are asked for at this step.
+
+        `moves` are the steps at which a triggered schedule has moved so far, `draw` is a number in [0, 1)
+        of the prompt's own, for an algorithm that draws one budget per prompt.
+        """
         ...
 
     def credit(self, scored: ScoredGroup) -> Credit:
@@ -33,7 +41,20 @@ class Algorithm(Protocol):
         ...
 
 
-ALGORITHMS: dict[str, type] = {"grpo": GRPO, "dr_grpo": DrGRPO, "rloo": RLOO}
+ALGORITHMS: dict[str, type] = {
+    "grpo": GRPO,
+    "dr_grpo": DrGRPO,
+    "rloo": RLOO,
+    "brpo": BRPO,
+    "curriculum": Curriculum,
+    "lcpo_exact": LcpoExact,
+    "lcpo_max": LcpoMax,
+    "think_prune": ThinkPrune,
+    "overlong": Overlong,
+    "kimi_length": KimiLength,
+    "difficulty_length": DifficultyLength,
+    "effort": Effort,
+}
 
 
 def build(value: Mapping[str, Any]) -> Algorithm:

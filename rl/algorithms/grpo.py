@@ -1,13 +1,15 @@
-"""One budget, one answer, and an outcome reward: GRPO, Dr. GRPO and RLOO differ in the advantage alone."""
+"""One budget, one answer, and an outcome reward, compared within the group."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 from rewards.types import ScoredGroup
-from rl.advantages import group_relative, group_standardized, leave_one_out, rewards_of
+from rl.advantages import group_relative, group_standardized, rewards_of
+from rl.schedules import Schedule, kind_of, schedule_of, tokens_at, version_at
 from rl.types import Array, Credit
 from rollout.types import BudgetPrior
 
@@ -28,22 +30,28 @@ def outcome_credit(scored: ScoredGroup, advantage_fn: Callable[[Array], Array]) 
 
 @dataclass(frozen=True)
 class OneBudget:
-    """Every rollout thinks under the same budget, in tokens, at every step. Raises ValueError below 1."""
+    """Every thought of a step is sampled under the same budget, in tokens. Raises ValueError below 1."""
 
-    budget: int
+    budget: Schedule
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "budget", schedule_of(self.budget))  # a plain number is a constant one
         self.budgets(0)
 
-    def budgets(self, step: int) -> BudgetPrior:
-        return BudgetPrior.single(self.budget)
+    def budgets(self, step: int, *, moves: tuple[int, ...] = (), draw: float = 0.0) -> BudgetPrior:
+        tokens, version = tokens_at(self.budget, step, moves), version_at(self.budget, step, moves)
+        return BudgetPrior((tokens,), (1.0,), kind_of(self.budget), version)
 
 
 @dataclass(frozen=True)
 class GRPO(OneBudget):
-    """Reward against the group in units of its unbiased standard deviation plus `eps` (arXiv 2402.03300)."""
+    """Reward against the group (arXiv 2402.03300), `scale`d by the group's unbiased standard deviation plus `eps`.
+
+    With `scale: none` it stays in units of the reward, as in Dr. GRPO, and `eps` has no part in it.
+    """
 
     eps: float = 1e-6
+    scale: Literal["group", "none"] = "group"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,7 +59,8 @@ class GRPO(OneBudget):
             raise ValueError(f"eps must be at least 0, not {self.eps}")
 
     def credit(self, scored: ScoredGroup) -> Credit:
-        return outcome_credit(scored, partial(group_standardized, eps=self.eps))
+        advantage_fns = {"group": partial(group_standardized, eps=self.eps), "none": group_relative}
+        return outcome_credit(scored, advantage_fns[self.scale])
 
 
 @dataclass(frozen=True)
@@ -60,11 +69,3 @@ class DrGRPO(OneBudget):
 
     def credit(self, scored: ScoredGroup) -> Credit:
         return outcome_credit(scored, group_relative)
-
-
-@dataclass(frozen=True)
-class RLOO(OneBudget):
-    """Reward against the mean of the other rollouts (arXiv 2402.14740)."""
-
-    def credit(self, scored: ScoredGroup) -> Credit:
-        return outcome_credit(scored, leave_one_out)

@@ -16,6 +16,7 @@ from rewards.types import ScoredGroup
 from rl.algorithms.grpo import GRPO
 from rl.controller import Run, train
 from rl.tasks import TaskStream
+from rl.triggers import Trigger
 from rl.types import Credit, Sample
 from rollout.sampler import seed_of
 from rollout.types import BudgetPrior, Group, Task, VersionSpan
@@ -52,12 +53,15 @@ class World:
     logged: list[Sequence[ScoredGroup]] = field(default_factory=list)
     saves: list[tuple[int, dict[str, float], float]] = field(default_factory=list)
 
-    def submit(self, tasks: Sequence[Task], prior: BudgetPrior, *, group_size: int, seed: int) -> Batch:
+    def submit(self, tasks: Sequence[Task], priors: Sequence[BudgetPrior], *, group_size: int, seed: int) -> Batch:
         version, weight = self.published
         self.events.append(f"submit {seed - SEED}")
-        self.submissions.append(Submission(tuple(task.id for task in tasks), prior, group_size, seed, version))
+        self.submissions.append(Submission(tuple(task.id for task in tasks), priors[0], group_size, seed, version))
         self.waiting += 1
-        groups = [sampled(task, prior, group_size, seed_of(seed, task.id, weight), version) for task in tasks]
+        groups = [
+            sampled(task, prior, group_size, seed_of(seed, task.id, weight), version)
+            for task, prior in zip(tasks, priors, strict=True)
+        ]
         return Batch(self, seed - SEED, groups)
 
     def score(self, groups: Sequence[Group]) -> list[ScoredGroup]:
@@ -89,6 +93,9 @@ class World:
         self.rows.append(row)
         self.logged.append(scored)
 
+    def moved(self, step: int, cause: str) -> None:
+        self.events.append(f"moved {step}: {cause}")
+
     def save(self, done: int, row: dict[str, float]) -> None:
         self.events.append(f"save {done}")
         self.saves.append((done, row, self.weight))
@@ -97,6 +104,7 @@ class World:
         """Four steps, strictly on-policy, unless told otherwise."""
         settings: dict[str, Any] = {
             "algorithm": GRPO(budget=8),
+            "trigger": Trigger(None),
             "tasks": TASKS,
             "engines": self,
             "judge": self,
@@ -106,13 +114,16 @@ class World:
             "prompts": PROMPTS,
             "group_size": GROUP,
             "drop_zero_signal": True,
+            "share": "rollout",
             "seed": SEED,
             "sampled_total": 0,
+            "max_sampled_tokens": 0,
             "save_every": 100,
             "eval_every": 0,
             "check": self.check,
             "evaluate": self.evaluate,
             "log": self.log,
+            "moved": self.moved,
             "save": self.save,
             "stopping": lambda: False,
         }
@@ -161,7 +172,7 @@ def pairs(sample: Sample) -> list[tuple[int, float]]:
 class Growing:
     """A budget of 5 more at every step: what a curriculum looks like to the loop."""
 
-    def budgets(self, step: int) -> BudgetPrior:
+    def budgets(self, step: int, *, moves: tuple[int, ...] = (), draw: float = 0.0) -> BudgetPrior:
         return BudgetPrior((5 + 5 * step,), (1.0,), kind="growing", version=step)
 
     def credit(self, scored: ScoredGroup) -> Credit:

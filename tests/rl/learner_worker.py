@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from example_config import write_config
+from make_trees import random_group
 from safetensors.torch import save_file
 
 from rl.aggregation import weights_named
@@ -22,6 +23,8 @@ from rl.batches import batch_of, minibatches
 from rl.config import TrainConfig
 from rl.config_file import load
 from rl.deepspeed_learner import DeepSpeedLearner
+from rl.samples import flatten
+from rl.trees import chain
 from rl.types import Sample
 
 PROMPT = 4
@@ -30,23 +33,30 @@ BUCKET = 200_000
 
 
 def make_samples(seed: int, poison: str | None = None) -> list[Sample]:
-    """Seven sequences of very different lengths; `poison` names what is NaN in the last of them."""
+    """Seven rollouts of very different lengths; `poison` names what is NaN in the last of them."""
     rng = random.Random(seed)
-    samples = [_sample(rng, length) for length in (9, 40, 14, 23, 31, 12, 26)]
+    samples = [_sample(rng, rollout, length) for rollout, length in enumerate((9, 40, 14, 23, 31, 12, 26))]
     if poison is not None:
         nan = (float("nan"),) * len(samples[-1].token_ids)
         samples[-1] = dataclasses.replace(samples[-1], **{poison: nan})
     return samples
 
 
-def _sample(rng: random.Random, length: int) -> Sample:
+def make_forest(seed: int, share: str) -> list[Sample]:
+    """A group of four rollouts with four cuts each and three answers at each, shared as `share` says."""
+    return flatten(*random_group(seed), share)
+
+
+def _sample(rng: random.Random, rollout: int, length: int) -> Sample:
     mask = [0] * PROMPT + [1] * (length - PROMPT)
     mask[length // 2] = 0  # a forced token in the middle
     return Sample(
         token_ids=tuple(rng.randrange(7, 90) for _ in range(length)),
+        parents=chain(length),
         loss_mask=tuple(mask),
         logprobs=tuple(rng.uniform(-6.0, -4.0) for _ in range(length)),
         advantages=(rng.choice([-1.0, 0.5, 1.5]),) * length,
+        rollouts=(rollout,) * length,
         versions=(),
     )
 
@@ -62,6 +72,12 @@ def update(learner: DeepSpeedLearner, config: TrainConfig, rank: int, samples: l
     return learner.update([part[rank] for part in parts])
 
 
+def samples_of(scenario: dict[str, Any], step: int) -> list[Sample]:
+    if "share" in scenario:
+        return make_forest(step, scenario["share"])
+    return make_samples(step, scenario.get("poison"))
+
+
 def play(scenario: dict[str, Any], learner: DeepSpeedLearner, config: TrainConfig, rank: int) -> dict[str, Any]:
     """Load, update, save, export, as the scenario says; what was seen on the way."""
     seen: dict[str, Any] = {"stats": [], "error": None}
@@ -69,7 +85,7 @@ def play(scenario: dict[str, Any], learner: DeepSpeedLearner, config: TrainConfi
         learner.load(Path(scenario["load"]))
     for step in range(scenario.get("first", 0), scenario.get("steps", 3)):
         try:
-            seen["stats"].append(update(learner, config, rank, make_samples(step, scenario.get("poison"))))
+            seen["stats"].append(update(learner, config, rank, samples_of(scenario, step)))
         except FloatingPointError as error:
             seen["error"] = str(error)
         if "save" in scenario and step == 1:

@@ -12,11 +12,14 @@ from make_groups import make_answer, make_rollout, outcome_group, verdict
 
 from rewards.types import ScoredGroup, Status
 from rl.algorithms import ALGORITHMS, build, resolve
-from rl.algorithms.grpo import GRPO, RLOO, DrGRPO
+from rl.algorithms.grpo import GRPO, DrGRPO
+from rl.algorithms.rloo import RLOO
+from rl.schedules import Plateau, Staged, StepDecay
 from rl.types import Credit
 from rollout.types import BudgetPrior, Group, Task
 
 NAN = float("nan")
+KNOWN = ", ".join(ALGORITHMS)
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Flat:
 
     level: float = 0.5
 
-    def budgets(self, step: int) -> BudgetPrior:
+    def budgets(self, step: int, *, moves: tuple[int, ...] = (), draw: float = 0.0) -> BudgetPrior:
         return BudgetPrior.single(4 + step)
 
     def credit(self, scored: ScoredGroup) -> Credit:
@@ -43,6 +46,7 @@ class NotAnAlgorithm:
     [
         (GRPO(8), [0.866024, -0.866024, -0.866024, 0.866024]),
         (GRPO(8, eps=1e-4), [0.865875, -0.865875, -0.865875, 0.865875]),
+        (GRPO(8, scale="none"), [0.5, -0.5, -0.5, 0.5]),
         (DrGRPO(8), [0.5, -0.5, -0.5, 0.5]),
         (RLOO(8), [0.666667, -0.666667, -0.666667, 0.666667]),
     ],
@@ -53,7 +57,7 @@ def test_thought_and_answer_share_the_credit_of_the_outcome(algorithm, expected)
     np.testing.assert_array_equal(credit.answer, credit.thought[:, :, None])
 
 
-@pytest.mark.parametrize("algorithm", [GRPO(8), DrGRPO(8), RLOO(8)])
+@pytest.mark.parametrize("algorithm", [GRPO(8), GRPO(8, scale="none"), DrGRPO(8), RLOO(8)])
 def test_an_excluded_verdict_leaves_credit_and_baseline(algorithm):
     credit = algorithm.credit(outcome_group([1, Status.TIMEOUT, 0, 0, Status.ERROR, 1]))
     judged = algorithm.credit(outcome_group([1, 0, 0, 1]))
@@ -83,11 +87,33 @@ def test_one_budget_at_every_step(algorithm):
         algorithm(32).budget = 1
 
 
+@pytest.mark.parametrize("algorithm", [GRPO, DrGRPO, RLOO])
+def test_a_schedule_moves_the_budget_and_its_version(algorithm):
+    falling = algorithm(StepDecay(256, 0.7, 150))
+    assert [falling.budgets(step) for step in (149, 150, 599)] == [
+        BudgetPrior((256,), (1.0,), "step_decay"),
+        BudgetPrior((179,), (1.0,), "step_decay", version=1),
+        BudgetPrior((87,), (1.0,), "step_decay", version=3),
+    ]
+    waiting = algorithm(Plateau(8, 2.0, 32, "accuracy/mean", "above", 0.5))
+    moved = [waiting.budgets(9, moves=moves) for moves in ((), (4,), (4, 9), (4, 10))]
+    assert [(prior.largest, prior.version, prior.kind) for prior in moved] == [
+        (8, 0, "plateau"), (16, 1, "plateau"), (32, 2, "plateau"), (16, 1, "plateau")
+    ]  # fmt: skip
+
+
+def test_a_schedule_in_a_config():
+    section = {"type": "rloo", "budget": {"type": "staged", "stages": {0: 4, 5: 2}}}
+    assert build(section) == RLOO(Staged({0: 4, 5: 2}))
+    assert build(resolve(section)) == RLOO(Staged({0: 4, 5: 2}))
+
+
 def test_resolve_makes_defaults_explicit_and_is_stable():
-    assert resolve({"type": "grpo", "budget": 32}) == {"type": "grpo", "budget": 32, "eps": 1e-6}
+    explicit = {"type": "grpo", "budget": 32, "eps": 1e-6, "scale": "group"}
+    assert resolve({"type": "grpo", "budget": 32}) == explicit
     assert resolve({"type": "rloo", "budget": "32"}) == {"type": "rloo", "budget": 32}
     for name in ALGORITHMS:
-        explicit = resolve({"type": name, "budget": 5})
+        explicit = resolve({"type": name, "budget": 5000})
         assert resolve(explicit) == explicit
 
 
@@ -105,15 +131,16 @@ def test_an_algorithm_that_lives_elsewhere():
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ({}, "type: which algorithm? One of grpo, dr_grpo, rloo, or module:Class"),
-        ({"type": 3}, "type: which algorithm? One of grpo, dr_grpo, rloo, or module:Class"),
+        ({}, f"type: which algorithm? One of {KNOWN}, or module:Class"),
+        ({"type": 3}, f"type: which algorithm? One of {KNOWN}, or module:Class"),
         ({"type": "grop", "budget": 1}, "unknown algorithm 'grop'; did you mean grpo?"),
-        ({"type": "zzz"}, "unknown algorithm 'zzz'; known here: grpo, dr_grpo, rloo, module:Class"),
+        ({"type": "zzz"}, f"unknown algorithm 'zzz'; known here: {KNOWN}, module:Class"),
         ({"type": "grpo", "budgt": 3}, "unknown key 'budgt' of grpo; did you mean budget?"),
         ({"type": "rloo", "budget": 3, "eps": 1e-4}, "unknown key 'eps' of rloo; known here: budget"),
         ({"type": "grpo"}, "grpo: budget: missing: it has no default"),
-        ({"type": "grpo", "budget": 0}, "grpo: a budget must be at least 1 token, not 0"),
+        ({"type": "grpo", "budget": 0}, "grpo: budget: a budget must be at least 1 token, not 0"),
         ({"type": "grpo", "budget": 8, "eps": -1}, "grpo: eps must be at least 0, not -1.0"),
+        ({"type": "grpo", "budget": 8, "scale": "batch"}, "grpo: scale: must be 'group' or 'none', got 'batch'"),
         (
             {"type": "grpo", "budget": "much"},
             "grpo: budget: must be a valid integer, unable to parse string as an integer, got 'much'",

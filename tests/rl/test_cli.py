@@ -52,7 +52,7 @@ def test_a_dry_run_prints_the_config_and_the_plan_and_starts_nothing(tmp_path: P
         (
             TEXT,
             "algorithm.budget=0",
-            "run.yaml:20 and command line: algorithm: grpo: a budget must be at least 1 token",
+            "run.yaml:20 and command line: algorithm: grpo: budget: a budget must be at least 1 token",
         ),
         (TEXT, "algorithm.budget=500", "run.yaml and command line: a budget of 500 and 16 answer tokens leave no room"),
         (TEXT, "data.train.source=no.jsonl", "no.jsonl: no such data file"),

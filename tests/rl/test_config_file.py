@@ -25,11 +25,27 @@ def path(tmp_path: Path) -> Path:
     return write_config(tmp_path)
 
 
+def test_a_group_must_be_divisible_among_the_efforts_of_a_prompt(tmp_path):
+    path = write_config(tmp_path)
+    effort = ["algorithm.type=effort", "algorithm.budget=32", "algorithm.scope=pooled"]
+    assert errors(path, *effort, "rollout.group_size=3") == [
+        "run.yaml and command line: rollout.group_size 3 cannot be divided among 2 efforts of a prompt"
+    ]
+    assert load(path, [*effort, "rollout.group_size=4"]).rollout.group_size == 4
+
+
+def test_a_plain_value_gives_way_to_a_variant(tmp_path):
+    path = write_config(tmp_path)
+    knobs = ["type=linear", "b0=32", "b_end=16", "total=10"]
+    config = load(path, [f"algorithm.budget.{knob}" for knob in knobs])
+    assert config.algorithm["budget"] == {"type": "linear", "b0": 32, "b_end": 16, "total": 10}
+
+
 def test_a_file_gives_what_it_says_and_defaults_for_the_rest(path: Path):
     config = load(path)
     assert (config.run.name, config.run.steps, config.run.lookahead) == ("example", 10, 0)
     assert config.reward.terms[0].weight == 1.0
-    assert config.algorithm == {"type": "grpo", "budget": 32, "eps": 1e-6}
+    assert config.algorithm == {"type": "grpo", "budget": 32, "eps": 1e-6, "scale": "group"}
     assert config.learner.betas == (0.9, 0.99)
 
 
@@ -109,7 +125,7 @@ def test_an_unknown_key_names_the_nearest_one(tmp_path: Path):
     assert errors(path) == [
         f"run.yaml:{line}: learner.learning_rate: unknown key; known here: ranks, zero_stage, offload, "
         "gradient_checkpointing, micro_tokens, minibatches, lr, schedule, warmup_steps, betas, weight_decay, "
-        "max_grad_norm, drop_zero_signal, loss",
+        "max_grad_norm, drop_zero_signal, share, attention, loss",
         f"run.yaml:{line + 2}: learner.minibatch: unknown key; did you mean learner.minibatches?",
     ]
     path = write_config(tmp_path)
@@ -158,7 +174,7 @@ def test_an_override_is_key_equals_value(path: Path, override: str):
 @pytest.mark.parametrize(
     ("override", "section", "message"),
     [
-        ("algorithm.budget=0", "algorithm", "algorithm: grpo: a budget must be at least 1 token, not 0"),
+        ("algorithm.budget=0", "algorithm", "algorithm: grpo: budget: a budget must be at least 1 token, not 0"),
         ("algorithm.type=gropo", "algorithm", "algorithm: unknown algorithm 'gropo'; did you mean grpo?"),
         ("rollout.closing=stop", "rollout", "rollout: closing must contain think_end '</think>', got 'stop'"),
         ("learner.loss.kl=k3", "learner", "learner.loss: kl and kl_weight go together: set both or neither"),

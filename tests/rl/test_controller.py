@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import dataclass, replace
 
 import pytest
 from fake_ports import GROUP, PROMPTS, SEED, TASKS, Growing, World, only, trained, untimed
@@ -11,9 +12,13 @@ from hypothesis import strategies as st
 from make_groups import outcome_group
 
 from rl.algorithms.grpo import GRPO
-from rl.controller import Stopwatch, due, train
+from rl.controller import train
+from rl.ledger import accounts, sampled
 from rl.metrics import summarize
+from rl.pace import Stopwatch, due
 from rl.samples import select
+from rl.schedules import schedule_of
+from rl.triggers import Trigger, plateau_of
 from rollout.types import BudgetPrior
 
 # order
@@ -76,13 +81,14 @@ def slowly(world, steps):
     world.publish()
     for step in range(world.version, steps):
         tasks = TASKS.take(step * PROMPTS, PROMPTS)
-        groups = world.submit(tasks, algorithm.budgets(step), group_size=GROUP, seed=SEED + step).result()
+        priors = [algorithm.budgets(step)] * PROMPTS
+        groups = world.submit(tasks, priors, group_size=GROUP, seed=SEED + step).result()
         scored = world.score(groups)
-        batch = select(scored, [algorithm.credit(group) for group in scored], drop_zero_signal=True)
+        batch = select(scored, [algorithm.credit(group) for group in scored], drop_zero_signal=True, share="rollout")
         stats = {"group/dropped": float(batch.dropped), **world.update(batch.samples), **world.publish()}
+        total += sampled(groups)
         facts = {"sampled_total": total, "informative": batch.informative, "version": step}
-        row = summarize(step, scored, stats, {"time/step": 1.0}, **facts)
-        total = int(row["tokens/sampled_total"])
+        row = summarize(step, scored, stats | accounts(groups, batch.samples), {"time/step": 1.0}, **facts)
         world.log(row, scored)
 
 
@@ -132,6 +138,73 @@ def test_a_run_that_is_already_done_only_publishes():
     world = World(version=4)
     train(world.run(steps=4))
     assert world.events == ["publish 4"]
+
+
+# budgets: moved by a statistic, drawn per prompt, and the limit on tokens
+
+HALVING = {"type": "plateau", "b0": 32, "factor": 0.5, "limit": 8, "statistic": "budget/hit_rate", "when": "below"}
+
+
+def halving(**changes):
+    """GRPO whose budget of 32 halves after every two steps in which no thought reached it: none ever does."""
+    algorithm = GRPO(budget=schedule_of(HALVING | {"threshold": 0.0, "window": 2}))
+    return {"algorithm": algorithm, "trigger": Trigger(plateau_of(algorithm)), **changes}
+
+
+@pytest.mark.parametrize(("lookahead", "budgets"), [(0, [32, 32, 16, 16, 8, 8]), (1, [32, 32, 32, 16, 16, 16])])
+def test_a_triggered_budget_moves_with_the_first_batch_that_is_not_yet_submitted(lookahead, budgets):
+    world = trained(steps=6, lookahead=lookahead, **halving())
+    assert [row["budget/largest"] for row in world.rows] == budgets
+    assert [one.prior.version for one in world.submissions] == [{32: 0, 16: 1, 8: 2}[budget] for budget in budgets]
+    first = "moved 1: budget/hit_rate averaged 0 over steps 0-1, at or below 0"
+    assert only(world, "moved")[0] == first
+    assert world.events.index("log 1") < world.events.index(first)
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_a_triggered_budget_resumes_in_mid_window(at):
+    settings, states = halving(), []
+    whole = World()
+    save = lambda done, row: states.append(settings["trigger"].state())  # noqa: E731
+    train(whole.run(steps=6, save_every=1, save=save, **settings))
+    again = halving()
+    again["trigger"].restore(json.loads(json.dumps(states[at - 1])))
+    resumed = World(version=at)
+    train(resumed.run(steps=6, **again))
+    assert [one.prior for one in resumed.submissions] == [one.prior for one in whole.submissions][at:]
+
+
+def test_every_prompt_of_a_step_has_a_draw_of_its_own_that_a_resume_repeats():
+    @dataclass(frozen=True)
+    class Drawing(GRPO):
+        def budgets(self, step, *, moves=(), draw=0.0):
+            return BudgetPrior.single(4 + int(8 * draw))
+
+    def budgets_of(world):
+        return {(group.group.task.id, group.group.task.epoch): group.group.prior.largest for group in each(world)}
+
+    def each(world):
+        return [group for scored in world.logged for group in scored]
+
+    whole, late = World(), World(version=3)
+    train(whole.run(steps=7, algorithm=Drawing(8)))
+    train(late.run(steps=7, algorithm=Drawing(8)))
+    found = budgets_of(whole)
+    assert len(found) == 14
+    assert len(set(found.values())) > 3
+    assert budgets_of(late).items() <= found.items()
+
+
+@pytest.mark.parametrize("lookahead", [0, 2])
+def test_the_limit_on_tokens_ends_the_run_after_the_step_that_reaches_it(lookahead):
+    free = trained(steps=6, lookahead=lookahead)
+    limit = int(free.rows[2]["tokens/sampled_total"])
+    for most in (limit, limit - 1):
+        world = trained(steps=6, lookahead=lookahead, max_sampled_tokens=most)
+        assert [row["step"] for row in world.rows] == [0, 1, 2]
+        assert [done for done, _, _ in world.saves] == [3]
+        assert only(world, "evaluate") == ["evaluate 0", "evaluate 3"]
+    assert len(trained(steps=6, max_sampled_tokens=limit + 1).rows) == 4
 
 
 # evaluation

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from learner_worker import BUCKET, PROBE, make_samples
+from learner_worker import BUCKET, PROBE, make_forest, make_samples
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
@@ -30,6 +30,7 @@ def settings(*extra, **learner):
 
 STAGES = {f"zero{stage}": {"settings": settings(zero_stage=stage)} for stage in range(4)}
 KL = {"settings": settings("learner.loss.kl=k3", "learner.loss.kl_weight=0.1", zero_stage=3)}
+BY_ROLLOUT = "learner.loss.aggregation=sequence_mean"
 SLOPE = {"schedule": "linear", "warmup_steps": 1}
 BF16 = "model.dtype=bfloat16"
 ONE = {
@@ -43,6 +44,8 @@ ONE = {
     "bf16": {"settings": settings(BF16)},
     "bf16-zero2": {"settings": settings(BF16, zero_stage=2)},
     "export": {"settings": settings(), "export": "tied", "steps": 1},
+    "copies": {"settings": settings(BY_ROLLOUT), "share": "none", "steps": 2},
+    "trees": {"settings": settings(BY_ROLLOUT, gradient_checkpointing="true"), "share": "rollout", "steps": 2},
 }
 TWO = {
     **STAGES,
@@ -51,6 +54,8 @@ TWO = {
     "slope": {"settings": settings(**SLOPE, zero_stage=3), "save": "slope"},
     "nan": {"settings": settings(zero_stage=2), "steps": 1, "poison": "logprobs"},
     "export": {"settings": settings(zero_stage=3), "export": "untied", "steps": 1, "model": "untied-model"},
+    "trees": {"settings": settings(BY_ROLLOUT, micro_tokens=90, zero_stage=3), "share": "rollout", "steps": 2},
+    "one-tree": {"settings": settings(BY_ROLLOUT, zero_stage=3), "share": "group", "steps": 2},
 }
 SAME = [
     *((1, name) for name in ("zero1", "zero2", "zero3", "many", "checkpointing")),
@@ -183,6 +188,21 @@ def test_ranks_shards_and_micro_batches_change_nothing(runs, world, name):
     assert apart(weights(runs, world, name), weights(runs, 1, "zero0")) < 1e-4
     expected = seen(runs, 1, "zero0")["logprobs"]
     assert seen(runs, world, name)["logprobs"] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("world", "name", "share"), [(1, "trees", "rollout"), (2, "trees", "rollout"), (2, "one-tree", "group")]
+)
+def test_what_is_shared_changes_nothing_but_the_tokens_computed(runs, world, name, share):
+    for key in ("loss", "grad_norm", "policy/entropy", "policy/logprob_gap", "learner/trained_tokens"):
+        assert column(runs, world, name, key) == pytest.approx(column(runs, 1, "copies", key), abs=1e-4), key
+    assert apart(weights(runs, world, name), weights(runs, 1, "copies")) < 1e-4
+    assert column(runs, 1, "copies", "learner/computed_tokens") == computed("none")
+    assert column(runs, world, name, "learner/computed_tokens") == computed(share)
+
+
+def computed(share):
+    return [sum(len(sample.token_ids) for sample in make_forest(step, share)) for step in range(2)]
 
 
 def test_recomputed_activations_change_nothing(runs):

@@ -14,12 +14,14 @@ from rich.console import Console
 
 from rl import checkpoint
 from rl.algorithms import build
+from rl.algorithms.grpo import GRPO
 from rl.config_file import load
 from rl.console import Progress
 from rl.controller import train
 from rl.launch import HELD_OUT_SEED, Desk
-from rl.log import RunLog, parse_rows
+from rl.log import EVENTS, RunLog, parse_rows
 from rl.rollout_records import read_rollouts, read_samples
+from rl.schedules import schedule_of
 from rl.tasks import TaskStream
 from rollout.types import BudgetPrior, Task
 
@@ -119,6 +121,45 @@ def test_a_schedule_is_asked_about_the_steps_of_the_run_alone(tmp_path):
     assert held_out == [5, 25]
 
 
+def halving() -> GRPO:
+    """A budget of 32 that halves after every two steps in which no thought reached it: none ever does."""
+    bound = {"statistic": "budget/hit_rate", "when": "below", "threshold": 0.0, "window": 2}
+    return GRPO(budget=schedule_of({"type": "plateau", "b0": 32, "factor": 0.5, "limit": 8, **bound}))
+
+
+def test_a_budget_that_moves_leaves_its_cause_in_the_run_folder(tmp_path):
+    go(tmp_path, World(), algorithm=halving())
+    events = [json.loads(line) for line in (tmp_path / "run" / EVENTS).read_text().splitlines()]
+    assert [(event["step"], event["event"]) for event in events] == [(1, "budget"), (3, "budget")]
+    assert events[0]["cause"] == "budget/hit_rate averaged 0 over steps 0-1, at or below 0"
+    assert [row["budget/largest"] for row in rows_of(tmp_path)] == [32, 32, 16, 16, 8]
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+def test_a_stopped_run_takes_up_a_moving_budget_where_it_was(tmp_path, at):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    go(tmp_path / "whole", World(), algorithm=halving())
+    first = World()
+    go(tmp_path / "parts", first, algorithm=halving(), stopping=lambda: first.version == at)
+    (newest,) = checkpoint.all_of(tmp_path / "parts" / "run")
+    second = World(version=at, weight=float((newest / "weight").read_text()))
+    go(tmp_path / "parts", second, algorithm=halving(), state=checkpoint.read(newest))
+    ones, others = rows_of(tmp_path / "whole"), rows_of(tmp_path / "parts")
+    assert [untimed(row) for row in ones] == [untimed(row) for row in others]
+    whole, parts = (tmp_path / name / "run" / EVENTS for name in ("whole", "parts"))
+    assert whole.read_text() == parts.read_text()
+
+
+def test_tokens_of_an_evaluation_are_in_the_row_after_it(tmp_path):
+    """Before the first step and after the last, each the five held-out problems once."""
+    world = World()
+    go(tmp_path, world)
+    evaluated = [row["ledger/evaluation"] for row in rows_of(tmp_path)]
+    assert evaluated[1:4] == [0.0, 0.0, 0.0]
+    assert min(evaluated[0], evaluated[4]) >= 2 * 5  # a thought and an answer have at least a token each
+
+
 def states(folder: Path) -> dict[str, checkpoint.State]:
     return {path.name: checkpoint.read(path) for path in checkpoint.all_of(folder / "run")}
 
@@ -132,7 +173,7 @@ def test_checkpoints_hold_weights_and_where_the_run_stands(tmp_path):
         row = rows[state.step - 1]
         assert state.sampled_total == row["tokens/sampled_total"]
         assert state.accuracy == row.get("heldout/accuracy", 0.0)
-        assert state.budget_version == state.step - 1
+        assert state.trigger == {"moves": [], "window": []}
         assert dict(state.identity) == json.loads(json.dumps(checkpoint.identity(config)))
     newest = tmp_path / "run" / "checkpoints" / "step_000005" / "weight"
     assert float(newest.read_text()) == world.weight

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from rewards.types import RewardResult, ScoredGroup, Status
-from rl.metrics import summarize
+from rl.metrics import shaped_metrics, summarize
+from rl.types import Credit
 from rollout.types import Answer, BudgetPrior, Finish, Group, Rollout, Task, VersionSpan
 
 STATS = {"loss": 0.25, "grad_norm": 1.5, "policy/entropy": 0.7, "policy/logprob_gap": 1e-5, "publish/gap": 2e-6}
@@ -50,7 +52,7 @@ def two_budgets() -> ScoredGroup:
 
 
 def test_every_number_of_a_row_worked_by_hand(two_budgets: ScoredGroup) -> None:
-    row = summarize(7, [two_budgets], STATS, TIMES, sampled_total=100, informative=0.5, version=5)
+    row = summarize(7, [two_budgets], STATS, TIMES, sampled_total=117, informative=0.5, version=5)
     lag = (6 * 2 + 2 * 1 + 2 * 1 + 2 * 0 + 3 * 0 + 1 * 0 + 1 * 0) / 17
     assert row == {
         "step": 7,
@@ -68,6 +70,8 @@ def test_every_number_of_a_row_worked_by_hand(two_budgets: ScoredGroup) -> None:
         "tokens/sampled_total": 117,
         "tokens/forced": 3 + 3 + 1 + 1,
         "budget/largest": 8,
+        "budget/asked_mean": 8.0,
+        "budget/version": 0,
         "budget/hit_rate": 0.5,
         "answer/length_rate": 0.25,
         "group/informative": 0.5,
@@ -87,6 +91,14 @@ def test_one_budget_per_group_has_no_accuracy_by_budget_and_reports_the_largest(
     row = summarize(0, scored, {}, TIMES, sampled_total=0, informative=1.0, version=0)
     assert [key for key in row if key.startswith("accuracy/")] == ["accuracy/mean"]
     assert (row["accuracy/mean"], row["budget/largest"]) == (0.5, 32)
+
+
+def test_the_reward_that_was_compared_is_averaged_over_its_verdicts() -> None:
+    """Of three, one has no verdict; an algorithm without a term of its own says nothing."""
+    nothing = np.zeros((3, 1))
+    shaped = [Credit(nothing, nothing[..., None], np.array([0.5, np.nan, 0.25])), Credit(nothing, nothing[..., None])]
+    assert shaped_metrics(shaped) == {"reward/shaped": 0.375}
+    assert shaped_metrics(shaped[1:]) == {}
 
 
 def test_a_step_without_any_verdict_says_so() -> None:

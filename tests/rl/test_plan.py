@@ -1,14 +1,22 @@
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 from example_config import write_config
 
+from rewards.types import ScoredGroup
+from rl.algorithms import build
+from rl.cli import main
 from rl.config import TrainConfig
 from rl.config_file import load
 from rl.errors import BadInput
 from rl.model_shape import ModelShape, describe, read_shape, tiny
-from rl.plan import lines, memory, plan, size
+from rl.plan import ROWS, budget_view, changes, lines, memory, plan, size
+from rl.schedules import drawn, even_prior
+from rl.types import Credit
+from rollout.types import BudgetPrior
 
 PUBLISHED = {
     "qwen2.5-0.5b": (ModelShape(24, 896, 4864, 14, 2, 64, 151936, tied=True, biases=True), 494_032_768),
@@ -17,6 +25,35 @@ PUBLISHED = {
     "qwen3-0.6b": (ModelShape(28, 1024, 3072, 16, 8, 128, 151936, tied=True, qk_norm=True), 596_049_920),
     "llama-3-8b": (ModelShape(32, 4096, 14336, 32, 8, 128, 128256, tied=False), 8_030_261_248),
 }
+
+
+PLATEAU = (
+    "{type: plateau, b0: 64, factor: 0.5, limit: 10, statistic: budget/hit_rate, when: below, threshold: 0.05, "
+    "window: 2}"
+)
+SCHEDULES = [
+    "32",
+    "{type: step_decay, b0: 64, gamma: 0.7, every: 3}",
+    "{type: stepwise, b0: 64, b_end: 22, decays: 3, total: 10}",
+    "{type: linear, b0: 64, b_end: 22, total: 10}",
+    "{type: cosine, b0: 22, b_end: 64, total: 10}",
+    "{type: staged, stages: {0: 16, 3: 24, 7: 20}}",
+    PLATEAU,
+]
+
+
+@dataclass(frozen=True)
+class DrawsOne:
+    """Each prompt gets one of four budgets, and two answers."""
+
+    most: int = 64
+
+    def budgets(self, step: int, *, moves: tuple[int, ...] = (), draw: float = 0.0) -> BudgetPrior:
+        prior = drawn(even_prior(self.most, 4, "linear"), draw)
+        return BudgetPrior(prior.tokens, prior.probs, prior.kind, answers=2)
+
+    def credit(self, scored: ScoredGroup) -> Credit:
+        raise NotImplementedError
 
 
 @pytest.fixture
@@ -124,6 +161,72 @@ def test_bytes_per_parameter_of_one_of_four_ranks(
 def test_a_kl_penalty_keeps_a_second_copy_of_the_weights(tmp_path: Path):
     learner = changed(tmp_path, "learner.loss.kl=k3", "learner.loss.kl_weight=0.1").learner
     assert memory(1000, "float32", learner).weights == 8000
+
+
+@pytest.mark.parametrize("budget", SCHEDULES)
+def test_a_dry_run_shows_the_budgets_that_the_algorithm_gives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], budget: str
+):
+    path = write_config(tmp_path)
+    algorithm = build(load(path, [f"algorithm.budget={budget}"]).algorithm)
+    with pytest.raises(SystemExit) as end:
+        main(["train", str(path), f"algorithm.budget={budget}", "--dry-run"])
+    assert end.value.code == 0
+    config, _, shown = capsys.readouterr().out.partition("# the plan\n")
+    assert build(yaml.safe_load(config)["algorithm"]) == algorithm
+    _, _, view = shown.partition("# the planned thinking budget\n")
+    table = [tuple(map(int, line.split())) for line in view.partition("\n\n")[0].splitlines()[1:]]
+    budgets = [algorithm.budgets(step).largest for step in range(10)]
+    moved = [(step, budgets[step]) for step in range(1, 10) if budgets[step] != budgets[step - 1]]
+    assert table == ([(0, budgets[0]), *moved] if moved else [])
+    assert (f"{max(budgets):>5} ┤" in view) == bool(moved)
+
+
+def test_a_schedule_is_planned_step_by_step(tmp_path: Path):
+    staged = changed(tmp_path, "algorithm.budget={type: staged, stages: {0: 16, 3: 24, 7: 20}}")
+    made = plan(staged)
+    assert made.schedule == (16, 16, 16, 24, 24, 24, 24, 20, 20, 20)
+    assert changes(made) == [(0, 16), (3, 24), (7, 20)]
+    assert made.budgets == (16, 24)
+    assert made.tokens_per_step == 8 * (24 + 16)
+    assert made.tokens == 8 * (3 * 16 + 4 * 24 + 3 * 20 + 10 * 16)
+    assert made.prompt_room == 128 - 24 - 16
+
+
+def test_many_changes_are_thinned_evenly_and_keep_their_ends(tmp_path: Path):
+    long = changed(tmp_path, "run.steps=501", "algorithm.budget={type: linear, b0: 80, b_end: 30, total: 500}")
+    made = plan(long)
+    rows = budget_view(made).partition("\n\n")[0].splitlines()[1:]
+    assert len(changes(made)) == 51
+    assert len(rows) == ROWS == 12
+    assert [tuple(map(int, row.split())) for row in rows[:-1]] == [changes(made)[i] for i in range(0, 51, 5)]
+    assert rows[-1].split(maxsplit=1) == ["…", "40 more changes between these"]
+    assert made.schedule[-1] == 30
+
+
+def test_a_plateau_is_planned_with_all_that_it_may_come_to(tmp_path: Path):
+    config = changed(tmp_path, f"algorithm.budget={PLATEAU}")
+    made = plan(config)
+    assert (made.budgets, made.schedule, budget_view(made)) == ((10, 64), (64,) * 10, "")
+    assert made.tokens == 10 * 8 * (64 + 16)
+    shown = {name: (value, why) for name, value, why in lines(config, made)}
+    assert shown["thinking budget"] == ("10 to 64", "algorithm")
+    assert shown["budget moves"] == (
+        "x 0.5, to 10",
+        "whenever budget/hit_rate averaged over 2 steps is at or below 0.05",
+    )
+    growing = PLATEAU.replace("0.5", "2.0", 1).replace("limit: 10", "limit: 90")
+    grown = plan(changed(tmp_path, f"algorithm.budget={growing}"))
+    assert grown.budgets == (64, 90)
+    assert grown.tokens == 10 * 8 * (90 + 16)
+    assert grown.prompt_room == 128 - 90 - 16
+
+
+def test_budgets_that_are_drawn_are_planned_at_their_largest(tmp_path: Path):
+    made = plan(changed(tmp_path, f"algorithm.type={__name__}:DrawsOne"))
+    assert made.budgets == (16, 64)
+    assert made.schedule == (64,) * 10
+    assert made.tokens_per_step == 8 * (64 + 2 * 16)
 
 
 def test_sizes_for_people():

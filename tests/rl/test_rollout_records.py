@@ -56,6 +56,8 @@ def test_parquet_gives_back_every_column(tmp_path: Path, scored: ScoredGroup) ->
         "meta": '{"entry": {"terms": [2, 2]}}',
         "prior_kind": "uniform",
         "prior_version": 2,
+        "target": 8,
+        "effort": 1.0,
         "g": 0,
         "a": 0,
         "forced_ids": [90, 91],

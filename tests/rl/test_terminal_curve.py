@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rl.terminal_curve import GUTTER, HEIGHT, braille, learning_curve, resampled
+from rl.terminal_curve import GUTTER, HEIGHT, braille, budget_curve, learning_curve, resampled
 
 BLANK = "\u2800"
 
@@ -72,3 +72,13 @@ def test_resampling_takes_the_nearest_value_and_keeps_the_ends() -> None:
     assert resampled([0.0, 1.0, 5.0], 5) == [0.0, 0.0, 1.0, 5.0, 5.0]  # a half rounds to the even neighbour
     assert resampled([0.0, 1.0, 2.0, 3.0, 4.0], 3) == [0.0, 2.0, 4.0]
     assert resampled([0.3], 3) == [0.3, 0.3, 0.3]
+
+
+def test_budgets_are_drawn_from_zero_to_the_largest() -> None:
+    lines = budget_curve([256] * 20 + [128] * 20, width=GUTTER + 20).split("\n")
+    canvas = canvas_of("\n".join(lines))
+    assert [top_row(canvas, column) for column in (0, 9, 11, 19)] == [0, 0, 4, 4]  # half of 40 dots is in line 4
+    assert [line[:5] for line in (lines[0], lines[5], lines[HEIGHT])] == ["  256", "  128", "    0"]
+    assert lines[HEIGHT + 1].split() == ["0", "39"]
+    assert lines[HEIGHT + 2].strip() == "largest thinking budget by step"
+    assert max(map(len, lines[: HEIGHT + 2])) == GUTTER + 20

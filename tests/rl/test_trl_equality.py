@@ -164,7 +164,9 @@ def token_logps(model: Qwen2ForCausalLM, samples: list[Sample]) -> torch.Tensor:
 def update_with_ours(model: Qwen2ForCausalLM, groups: list[ScoredGroup], algorithm, config: LossConfig):
     """The same through credit, samples, micro-batches of at most 64 tokens, and the objective."""
     objective, optimizer = build_objective(config), torch.optim.SGD(model.parameters(), lr=LEARNING_RATE)
-    samples = select(groups, [algorithm.credit(group) for group in groups], drop_zero_signal=True).samples
+    samples = select(
+        groups, [algorithm.credit(group) for group in groups], drop_zero_signal=True, share="rollout"
+    ).samples
     weight_N = objective.weights([sum(sample.loss_mask) for sample in samples])
     batches = [batch for rank in pack([len(sample.token_ids) for sample in samples], 2, 64) for batch in rank if batch]
     with torch.no_grad():

@@ -50,6 +50,25 @@ def test_school_comes_before_habits(tokenizer, rows):
     assert 0.3 < sum(careful(row) for row in rows[512:]) / 128 < 0.6
 
 
+def test_a_template_is_filled_at_random_before_the_same_traces(tokenizer, rows):
+    settings = WarmupConfig(steps=40, batch=16)
+    worded = examples(tokenizer, SUMS, settings, seed=0, template="{effort}|{budget}|{prompt}")
+    texts = [tokenizer.decode(row["input_ids"]).split("|") for row in worded]
+    assert {effort for effort, _, _ in texts} == {"0.25", "0.50", "0.75", "1.00"}
+    assert {int(budget) for _, budget, _ in texts} == set(range(8, 65))  # 640 draws of 57 numbers
+    # Only the order differs: it goes by length, and prompts are now of two lengths ("8" or "10" tokens).
+    assert sorted(rest for _, _, rest in texts) == sorted(tokenizer.decode(row["input_ids"]) for row in rows)
+
+
+def test_only_another_template_than_the_plain_one_is_part_of_the_key(tmp_path):
+    # The digest of these settings from before there were templates.
+    assert cached_folder(RANDOM, SUMS, seed=0, cache=tmp_path).name == "tiny-3e531babc26d931c"
+    plain = cached_folder(RANDOM, SUMS, seed=0, cache=tmp_path, template="{prompt}")
+    named = cached_folder(RANDOM, SUMS, seed=0, cache=tmp_path, template="{effort}|{prompt}")
+    assert plain.name == "tiny-3e531babc26d931c"
+    assert named != plain
+
+
 def test_a_batch_has_sequences_of_similar_length(rows):
     lengths = [[len(row["input_ids"]) for row in rows[i : i + 16]] for i in range(0, len(rows), 16)]
     padded = sum(16 * max(batch) for batch in lengths)

@@ -77,9 +77,10 @@ def sample(
     seed: int = 0,
     style: PromptFormat | None = None,
     tasks: Sequence[Task] = (TASK,),
+    efforts: tuple[float, ...] = (1.0,),
 ) -> tuple[list[Group], ScriptedEngine]:
     """The groups that a script gives under a uniform prior, and the engine that was asked."""
     engine = ScriptedEngine(script, EOS, version=3)
-    sampler = Sampler(engine, CODEC, style or PromptFormat(), answer_tokens, answers)
-    prior = BudgetPrior(tuple(budgets), (1 / len(budgets),) * len(budgets))
-    return asyncio.run(sampler.groups(tasks, prior, size=size, seed=seed)), engine
+    sampler = Sampler(engine, CODEC, style or PromptFormat(), answer_tokens)
+    prior = BudgetPrior(tuple(budgets), (1 / len(budgets),) * len(budgets), answers=answers, efforts=efforts)
+    return asyncio.run(sampler.groups(tasks, [prior] * len(tasks), size=size, seed=seed)), engine

@@ -58,10 +58,10 @@ async def score(engine: VllmEngine, token_ids: list[int]) -> list[float]:
 
 async def groups(engine: VllmEngine, tokenizer: str, budgets: list[int], answers: int, cue: str) -> list[Any]:
     codec = AutoTokenizer.from_pretrained(tokenizer)
-    sampler = Sampler(engine, codec, PromptFormat(cue=cue), answer_tokens=5, answers=answers)
-    prior = BudgetPrior(tuple(budgets), (1 / len(budgets),) * len(budgets))
+    sampler = Sampler(engine, codec, PromptFormat(cue=cue), answer_tokens=5)
+    prior = BudgetPrior(tuple(budgets), (1 / len(budgets),) * len(budgets), answers=answers)
     tasks = [Task(str(i), f"{i % 10}+{i // 10}-3", "0") for i in range(12)]
-    return [asdict(group) for group in await sampler.groups(tasks, prior, size=4, seed=1)]
+    return [asdict(group) for group in await sampler.groups(tasks, [prior] * len(tasks), size=4, seed=1)]
 
 
 async def publish(engine: VllmEngine, weights: str, version: int, flying: list[dict[str, Any]]) -> Any:

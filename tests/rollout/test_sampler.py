@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from char_codec import CODEC, END, EOS, PROMPT, SHUT, TASK, by_seed, ids, sample, teller
@@ -12,10 +13,17 @@ from hypothesis import strategies as st
 from rollout.engine import Completion, Draw, Ended
 from rollout.prompts import PromptFormat
 from rollout.sampler import Sampler, seed_of
-from rollout.scripted_engine import LOGPROB
+from rollout.scripted_engine import LOGPROB, ScriptedEngine
 from rollout.types import Answer, BudgetPrior, Finish, VersionSpan
 
 CUED = PromptFormat(closing="!</think>", cue="A:")
+OWN = seed_of(0, "t", 0, 1.0)
+"""The seed of the first task's thoughts: run seed, task, pass over the data, effort."""
+
+
+def fork_seed(rollout, cut):
+    """The seed of the first answer at a cut of so many tokens."""
+    return seed_of(seed_of(OWN, rollout), cut)
 
 
 def rollout_of(script, budgets, **options):
@@ -55,7 +63,7 @@ def test_a_thought_that_closes_itself_is_answered_in_the_same_request():
             ),
         ),
     )
-    assert draws == [Draw(PROMPT, 1, 8, seed_of(0, "t"))]
+    assert draws == [Draw(PROMPT, 1, 8, OWN)]
 
 
 def test_a_thought_at_its_budget_is_closed_by_force():
@@ -76,7 +84,7 @@ def test_a_thought_at_its_budget_is_closed_by_force():
             ),
         ),
     )
-    assert draws[1:] == [Draw((*PROMPT, *ids("abcd"), END), 1, 8, seed_of(seed_of(0, "t", 0), 0))]
+    assert draws[1:] == [Draw((*PROMPT, *ids("abcd"), END), 1, 8, fork_seed(0, 4))]
 
 
 def test_a_marker_that_is_the_budgets_last_token_closes_the_thought():
@@ -119,8 +127,9 @@ class TwoEnds:
 
 @pytest.mark.parametrize("answers", [1, 2])
 def test_a_stop_inside_the_thought_is_no_exhausted_budget(answers):
-    sampler = Sampler(TwoEnds(), CODEC, PromptFormat(), 8, answers)
-    (group,) = asyncio.run(sampler.groups([TASK], BudgetPrior.single(8), size=1, seed=0))
+    sampler = Sampler(TwoEnds(), CODEC, PromptFormat(), 8)
+    prior = BudgetPrior((8,), (1.0,), answers=answers)
+    (group,) = asyncio.run(sampler.groups([TASK], [prior], size=1, seed=0))
     assert group.rollouts[0].finish == Finish.EMPTY
     assert [answer.finish for answer in group.rollouts[0].answers[0]] == [Finish.EMPTY] * answers
 
@@ -151,7 +160,7 @@ def test_an_answer_in_mid_budget_is_continued_with_what_is_left_of_its_allowance
     (answer,) = rollout.answers[0]
     assert (answer.token_ids, answer.finish, answer.forced_ids) == (ids("1234"), Finish.LENGTH, ())
     assert answer.versions == (VersionSpan(3, 0, 2), VersionSpan(3, 2, 4))
-    assert draws[1] == Draw((*PROMPT, *ids("ab</think>12")), 1, 2, seed_of(seed_of(0, "t", 0), 0))
+    assert draws[1] == Draw((*PROMPT, *ids("ab</think>12")), 1, 2, fork_seed(0, 3))
 
 
 def test_an_allowance_that_the_first_request_just_filled_is_not_continued():
@@ -199,14 +208,52 @@ def test_three_budgets_with_two_answers_each():
         [(5, 5, (), "abcd")] * 2,  # ended by itself within the budget: both share the natural end
         [(9, 5, (), "abcd")] * 2,
     ]
-    base = seed_of(0, "t", 0)
-    seeds_SA = [[seed_of(base, s) + a for a in range(2)] for s in range(3)]
+    first, end = fork_seed(0, 2), fork_seed(0, 5)
+    seeds_SA = [[first, first + 1], [end, end + 1], [end + 2, end + 3]]  # four answers at the natural end
     said_SA = [[(100 + seed % 100_000, EOS) for seed in seeds] for seeds in seeds_SA]
     assert [[answer.token_ids for answer in at] for at in rollout.answers] == said_SA
-    assert draws[0] == Draw(PROMPT, 1, 9, seed_of(0, "t"), (END,))
+    assert draws[0] == Draw(PROMPT, 1, 9, OWN, (END,))
     assert sorted((d.prompt_ids[len(PROMPT) :], d.n, d.max_tokens, d.stop_ids) for d in draws[1:]) == sorted(
-        [(ids("ab</think>"), 2, 6, ()), (ids("abcd</think>"), 2, 6, ()), (ids("abcd</think>"), 2, 6, ())]
+        [(ids("ab</think>"), 1, 6, ())] * 2 + [(ids("abcd</think>"), 1, 6, ())] * 4
     )
+
+
+def test_each_effort_is_asked_of_an_equal_part_of_the_group_in_order():
+    style = PromptFormat(template="{prompt} {effort}")
+    (group,), engine = sample(by_seed, [8], size=4, efforts=(0.25, 1.0), style=style)
+    assert [spoken(rollout.prompt_ids).count("0.25") for rollout in group.rollouts] == [1, 1, 0, 0]
+    assert [spoken(rollout.prompt_ids).count("1.00") for rollout in group.rollouts] == [0, 0, 1, 1]
+    assert [group.effort(g) for g in range(4)] == [0.25, 0.25, 1.0, 1.0]
+    assert [draw.seed for draw in engine.draws if draw.n == 2] == [seed_of(0, "t", 0, effort) for effort in (0.25, 1.0)]
+    with pytest.raises(ValueError, match="a group of 3 cannot be divided evenly among 2 efforts"):
+        sample(by_seed, [8], size=3, efforts=(0.25, 1.0))
+
+
+def test_the_prompt_names_the_target_and_not_the_cap():
+    engine = ScriptedEngine(by_seed, EOS)
+    sampler = Sampler(engine, CODEC, PromptFormat(template="{prompt} in {budget}"), 8)
+    asyncio.run(sampler.groups([TASK], [BudgetPrior((9,), (1.0,), target=4)], size=1, seed=0))
+    assert "in 4" in spoken(engine.draws[0].prompt_ids)
+    assert engine.draws[0].max_tokens == 9
+
+
+def test_a_second_pass_over_the_data_samples_anew():
+    (first,), _ = sample(by_seed, [2], tasks=[TASK])
+    (second,), _ = sample(by_seed, [2], tasks=[replace(TASK, epoch=1)])
+    assert first.rollouts[0].answers[0][0].token_ids != second.rollouts[0].answers[0][0].token_ids
+
+
+def test_what_is_sampled_beyond_the_allowance_is_discarded_and_counted():
+    """The thought takes 2 of the budget of 20, the story 7 more, of which the answer may have 3."""
+    rollout, _ = rollout_of(teller("a</think>123456"), [20], answer_tokens=3)
+    assert (len(rollout.answers[0][0].token_ids), rollout.discarded, rollout.recomputed) == (3, 4, 0)
+
+
+def test_what_the_cache_does_not_have_is_recomputed():
+    """Forks at 2 and at the end (5): an engine without a cache reads prompt and thought again for each answer."""
+    rollout, _ = rollout_of(by_seed, [2, 5, 9], answers=2)
+    assert rollout.recomputed == 2 * (len(PROMPT) + 2) + 4 * (len(PROMPT) + 5)
+    assert rollout.discarded == 0
 
 
 def test_budgets_below_an_empty_end_are_still_answered():

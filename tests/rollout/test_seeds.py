@@ -21,7 +21,7 @@ def test_groups_come_in_the_order_of_the_tasks():
     assert [draw.n for draw in engine.draws] == [3, 3, 3]
     for task, group in zip(tasks, groups, strict=True):
         first = [rollout.answers[0][0].token_ids[0] for rollout in group.rollouts]
-        assert first == [(seed_of(0, task.id) + g) % 1000 + 100 for g in range(3)]
+        assert first == [(seed_of(0, task.id, 0, 1.0) + g) % 1000 + 100 for g in range(3)]
 
 
 def test_the_same_arguments_give_the_same_tokens_and_another_seed_others():

@@ -81,7 +81,7 @@ class Republished:
 def test_versions_follow_their_tokens_into_thought_and_answer():
     """Version 1 sampled `a`, version 2 the rest of the first request, version 3 the end of the answer."""
     sampler = Sampler(Republished(), CODEC, PromptFormat(), 8)
-    (group,) = asyncio.run(sampler.groups([TASK], BudgetPrior.single(6), size=1, seed=0))
+    (group,) = asyncio.run(sampler.groups([TASK], [BudgetPrior.single(6)], size=1, seed=0))
     (rollout,) = group.rollouts
     assert rollout.versions == (VersionSpan(1, 0, 1), VersionSpan(2, 1, 3))
     assert rollout.answers[0][0].token_ids == ids("12345")
