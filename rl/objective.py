@@ -35,7 +35,7 @@ DIVERGENCES: dict[str, PairOfLogps | None] = {"none": None, "k1": kl_k1, "k2": k
 @dataclass(frozen=True)
 class Objective:
     """From log-probabilities and credit to the loss. `weights` turns the trained tokens of every
-    sequence of the batch (all ranks, all micro-batches) into the weight of a token of each.
+    rollout of the batch (all ranks, all micro-batches) into the weight of a token of each.
     """
 
     weights: Weights

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 SHARED_MEMORY = Path("/dev/shm")
+PREFIX = "ration-"
+STALE_S = 3600.0
+"""Processes of other containers are not seen here: a bucket of theirs, which lives for a moment, must not be swept."""
 _names = itertools.count()
 
 
@@ -27,6 +31,15 @@ class Receivers(Protocol):
     def finish_weight_update(self) -> None: ...
 
 
+def sweep(folder: Path, now: float | None = None) -> None:
+    """Remove buckets that killed senders left: of a process that is no more, and older than `STALE_S`."""
+    moment = time.time() if now is None else now
+    for path in folder.glob(f"{PREFIX}*.safetensors"):
+        process = path.name.removeprefix(PREFIX).partition("-")[0]
+        if not Path(f"/proc/{process}").exists() and path.stat().st_mtime < moment - STALE_S:
+            path.unlink(missing_ok=True)
+
+
 def send_through_shared_memory(
     buckets: Iterable[list[tuple[str, Tensor]]], receivers: Receivers | None, folder: Path = SHARED_MEMORY
 ) -> int:
@@ -36,12 +49,13 @@ def send_through_shared_memory(
     `receivers` sends. A bucket's file is removed before the next one is written.
     """
     if receivers is not None:
+        sweep(folder)
         receivers.start_weight_update()
     sent = 0
     for bucket in buckets:
         if receivers is None:
             continue
-        path = folder / f"ration-{os.getpid()}-{next(_names)}.safetensors"
+        path = folder / f"{PREFIX}{os.getpid()}-{next(_names)}.safetensors"
         try:
             save_file({name: tensor.contiguous() for name, tensor in bucket}, path)
             sent += path.stat().st_size

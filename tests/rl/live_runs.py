@@ -69,12 +69,16 @@ class Runs:
 
     def when(self, process: subprocess.Popen[bytes], name: str, reached: Callable[[], Any], number: int) -> None:
         """Send a signal as soon as the run has reached a point."""
+        self.until(process, name, reached)
+        process.send_signal(number)
+
+    def until(self, process: subprocess.Popen[bytes], name: str, reached: Callable[[], Any]) -> None:
+        """Wait for a run to reach a point."""
         end = time.monotonic() + PATIENCE_S
         while not reached():
             assert process.poll() is None, self.printed(name).read_text()[-3000:]
             assert time.monotonic() < end, f"{name} does not get there"
             time.sleep(0.01)
-        process.send_signal(number)
 
     def alive(self) -> dict[int, str]:
         """Process id and command line of everything that carries the mark."""

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from rl import checkpoint
 from rl.algorithms import build
+from rl.algorithms.brpo import BRPO
 from rl.algorithms.grpo import GRPO
 from rl.config_file import load
 from rl.console import Progress
@@ -119,6 +120,18 @@ def test_a_schedule_is_asked_about_the_steps_of_the_run_alone(tmp_path):
     go(tmp_path, world, algorithm=Growing())
     held_out = [one.prior.largest for one in world.submissions if one.seed == HELD_OUT_SEED]
     assert held_out == [5, 25]
+
+
+def test_brpo_with_one_budget_and_one_answer_is_grpo_to_the_last_bit(tmp_path):
+    (tmp_path / "grpo").mkdir()
+    (tmp_path / "brpo").mkdir()
+    one, other = World(), World()
+    go(tmp_path / "grpo", one, algorithm=GRPO(budget=8, scale="none"))
+    go(tmp_path / "brpo", other, algorithm=BRPO(budget=8, num_budgets=1, answers=1))
+    assert one.trained == other.trained
+    assert one.weight == other.weight != 0
+    rows = [[untimed(row) for row in rows_of(tmp_path / name)] for name in ("grpo", "brpo")]
+    assert rows[0] == rows[1]
 
 
 def halving() -> GRPO:

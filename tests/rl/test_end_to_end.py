@@ -3,6 +3,7 @@
 An untrained model is paid for digits (`digit_reward.py`), so every step has a signal and a loss.
 """
 
+import os
 import signal
 import time
 
@@ -65,6 +66,28 @@ def stopped(runs, whole):
     process = runs.start("whole", "--resume=auto", "run.steps=400", "run.lookahead=1", "run.save_every=300")
     runs.when(process, "whole", lambda: len(runs.rows("whole")) >= 12, signal.SIGTERM)
     return runs.end(process)
+
+
+@pytest.fixture(scope="module")
+def bereft(runs):
+    """A run whose engine core is killed in mid-run: its actor leaves, and a fresh one takes its place."""
+    process = runs.start("bereft")
+    runs.until(process, "bereft", lambda: len(runs.rows("bereft")) >= 3)
+    cores = [pid for pid, name in runs.alive().items() if "EngineCore" in name]
+    for core in cores:
+        os.kill(core, signal.SIGKILL)
+    return len(cores), runs.end(process)
+
+
+ANYTIME = ("algorithm.type=brpo", "algorithm.budget=12", "learner.drop_zero_signal=false")
+
+
+@pytest.fixture(scope="module")
+def anytime(runs):
+    """BRPO: three budgets with two answers at each cut."""
+    asked = ("algorithm.num_budgets=3", "algorithm.answers=2", "rollout.max_in_flight=64", "run.steps=3")
+    assert runs.end(runs.start("anytime", *ANYTIME, *asked)) == 0, runs.printed("anytime").read_text()[-3000:]
+    return runs.runs / "anytime"
 
 
 def records(folder):
@@ -161,5 +184,42 @@ def test_looking_ahead_samples_with_weights_at_most_one_step_old(runs, stopped):
     assert all(row["policy/logprob_gap"] < 1 for row in overlapped)
 
 
-def test_no_process_is_left_at_the_end(runs, resumed, stopped):
+def test_a_dead_engine_costs_only_what_it_had_in_flight(runs, whole, bereft):
+    assert bereft == (1, 0), runs.printed("bereft").read_text()[-3000:]
+    assert records(runs.runs / "bereft") == records(whole)
+    mine, other = runs.rows("bereft"), runs.rows("whole")[:8]
+    assert [row["loss"] for row in mine] == pytest.approx([row["loss"] for row in other], abs=1e-4)
+
+
+def test_answers_at_every_budget_are_judged_recorded_and_trained(runs, anytime):
+    rows = runs.rows("anytime")
+    for row in rows:
+        assert {f"accuracy/budget_{budget}" for budget in (4, 8, 12)} <= row.keys()
+        assert 0 < row["policy/logprob_gap"] <= 1e-3
+        assert row["ledger/trained"] + row["ledger/masked"] == row["tokens/sampled"]
+        assert row["ledger/aborted"] == 0 < row["ledger/forced"]
+        assert row["learner/trained_tokens"] == row["ledger/trained"]
+        # A tree computes each token once: no more than prompt, thought and what hangs from its cuts.
+        prompts = 8 * 4 * 24
+        assert row["learner/computed_tokens"] <= row["tokens/sampled"] + row["ledger/forced"] + prompts
+    for step in range(3):
+        table = read_rollouts(anytime / f"rollouts/step_{step:06d}.parquet")
+        assert len(table) == 8 * 4 * 3 * 2
+        assert {row["budget"] for row in table} == {4, 8, 12}
+        assert all(row["thought_tokens"] <= row["budget"] for row in table)
+
+
+def test_brpo_with_one_budget_and_one_answer_trains_as_grpo(runs):
+    """The paper's GRPO does not divide by the deviation; metrics.jsonl is the same but for the clock."""
+    one = ("algorithm.num_budgets=1", "algorithm.answers=1")
+    arms = {"single": (*ANYTIME, *one), "plain": ("algorithm.scale=none", "learner.drop_zero_signal=false")}
+    for name, overrides in arms.items():
+        assert runs.end(runs.start(name, *overrides, "run.steps=3")) == 0, runs.printed(name).read_text()[-3000:]
+    clock = ("time/", "throughput/", "publish/paused")
+    rows = [[{k: v for k, v in row.items() if not k.startswith(clock)} for row in runs.rows(name)] for name in arms]
+    assert len(rows[0]) == 3
+    assert rows[0] == rows[1]
+
+
+def test_no_process_is_left_at_the_end(runs, resumed, stopped, bereft, anytime):
     assert [name for name in runs.alive().values() if not name.startswith(RAYS_OWN)] == []

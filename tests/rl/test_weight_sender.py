@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rl.weight_sender import send_through_shared_memory
+from rl.weight_sender import STALE_S, send_through_shared_memory, sweep
 
 
 class Engines:
@@ -116,3 +116,15 @@ def test_a_failure_is_raised_and_leaves_no_file(tmp_path):
         send_through_shared_memory(three_buckets([]), engines, tmp_path)
     assert engines.verbs == ["start", "update", "update"]  # and never a finish: half of the weights are old
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_sender_left_is_swept_up_after_an_hour(tmp_path):
+    """Process 1 is alive; no process has a number beyond the kernel's limit of 4,194,304."""
+    dead, alive, other = (tmp_path / f"{name}.safetensors" for name in ("ration-9999999-0", "ration-1-0", "model"))
+    for path in (dead, alive, other):
+        path.write_bytes(b"weights")
+    written = dead.stat().st_mtime
+    sweep(tmp_path, now=written + STALE_S - 1)
+    assert dead.exists()
+    sweep(tmp_path, now=written + STALE_S + 1)
+    assert [path.exists() for path in (dead, alive, other)] == [False, True, True]
