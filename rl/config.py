@@ -90,7 +90,8 @@ class DataConfig(Section):
     train: SourceConfig
     held_out: SourceConfig | None = None
     template: str = Field(
-        default="{prompt}", description="the user's message; {prompt} is the problem, {budget} the budget"
+        default="{prompt}",
+        description="the user's message; {prompt} is the problem, {budget} tokens and {effort} are asked for",
     )
     system: str = ""
 
@@ -256,14 +257,19 @@ class TrainConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _efforts_divide_the_group(self) -> TrainConfig:
+    def _prompts_can_ask(self) -> TrainConfig:
         from rl.algorithms import build
 
-        algorithm, size = build(self.algorithm), self.rollout.group_size
+        algorithm, size, template = build(self.algorithm), self.rollout.group_size, self.data.template
         for draw in (0.0, 0.5, 1 - 2**-48):
-            parts = len(algorithm.budgets(0, draw=draw).efforts)
-            if size % parts:
+            asked = algorithm.budgets(0, draw=draw)
+            if size % len(asked.efforts):
+                parts = len(asked.efforts)
                 raise ValueError(f"rollout.group_size {size} cannot be divided among {parts} efforts of a prompt")
+            unnamed = {"{effort}": asked.efforts != (1.0,), "{budget}": asked.asked != asked.largest}
+            for mark, needed in unnamed.items():
+                if needed and mark not in template:
+                    raise ValueError(f"data.template {template!r} must contain {mark}: the reward depends on it")
         return self
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rewards.types import ScoredGroup
 from rl.algorithms import Algorithm
-from rl.ledger import accounts
+from rl.ledger import accounts, sampled
 from rl.metrics import shaped_metrics, summarize
 from rl.pace import Stopwatch, due
 from rl.ports import Engines, Judge, Learner, Pending, Tasks
@@ -88,7 +88,7 @@ def train(run: Run) -> None:
         watch.lap("publish")
         done, stopping = step + 1, run.stopping()
         ledger = accounts(groups, batch.samples)
-        total += int(ledger["ledger/trained"] + ledger["ledger/masked"])
+        total += sampled(groups)
         last = done == run.steps or 0 < run.max_sampled_tokens <= total
         if due(done, run.eval_every) or last:
             held_out = run.evaluate(done)

@@ -208,7 +208,8 @@ def check_prompts(config: TrainConfig, model: str, tasks: Sequence[Task], algori
         prompts = [prompt_ids(task, style, codec, budget=budget) for task in tasks]
     except (ValueError, TemplateError) as error:
         raise BadInput(f"model.path {model!r}: {error}") from error
-    room = config.model.context - budget - len(marks.closing) - len(marks.cue) - config.rollout.answer_tokens
+    # An engine scores sequences of one token less than its context, and every batch's longest is scored.
+    room = config.model.context - 1 - budget - len(marks.closing) - len(marks.cue) - config.rollout.answer_tokens
     task, longest = max(zip(tasks, prompts, strict=True), key=lambda pair: len(pair[1]))
     if len(longest) > room:
         raise BadInput(

@@ -86,9 +86,9 @@ def rewind(folder: Path, step: int) -> None:
         temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     events = folder / EVENTS
     if events.exists():
-        kept = [line for line in events.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] < step]
+        kept = [event for event in parse_rows(events) if event["step"] < step]
         with replacing(events) as temporary:
-            temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+            temporary.write_text("".join(json.dumps(event) + "\n" for event in kept), encoding="utf-8")
     for record in (folder / "rollouts").glob("step_*.parquet*"):
         if record.suffix == ".tmp" or int(record.name.split(".")[0].removeprefix("step_")) >= step:
             record.unlink()
@@ -127,6 +127,8 @@ class RunLog:
         """Append to events.jsonl what happened in a step, in words."""
         with (self._folder / EVENTS).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, "event": what, "cause": why}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def close(self) -> None:
         """Close the file, then give the trackers a moment to catch up."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 
 from rewards.types import RewardResult, ScoredGroup, Status
+from rl.ledger import sampled
 from rl.types import Credit
 from rollout.types import Answer, Finish, Rollout, WeightVersion
 
@@ -77,7 +78,7 @@ def token_metrics(scored: Sequence[ScoredGroup], version: WeightVersion) -> dict
     return {
         "tokens/thinking_mean": mean(thinking),
         "tokens/answer_mean": mean(answering),
-        "tokens/sampled": sum(thinking) + sum(answering),
+        "tokens/sampled": sampled([group.group for group in scored]),
         "tokens/forced": sum(len(answer.forced_ids) for answer in answers),
         "budget/largest": max((group.group.prior.largest for group in scored), default=0),
         "budget/asked_mean": mean([group.group.prior.asked for group in scored]),

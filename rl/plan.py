@@ -63,24 +63,27 @@ def plan(config: TrainConfig, tasks: int | None = None, model: ModelShape | int 
     """The plan of a run over so many training problems (None: unknown) with a model of that shape or size."""
     algorithm, rollout, steps = build(config.algorithm), config.rollout, range(config.run.steps)
     ways = ((), farthest(algorithm))  # no trigger moves the budget, or one has taken it to its limit at once
-    least = [algorithm.budgets(step, moves=moves).tokens[0] for step in steps for moves in ways]
-    most = [[algorithm.budgets(step, moves=moves, draw=ALMOST_ONE) for moves in ways] for step in steps]
-    largest = [prior.largest for priors in most for prior in priors]
+    asked = [
+        [algorithm.budgets(step, moves=moves, draw=draw) for moves in ways for draw in (0.0, ALMOST_ONE)]
+        for step in steps
+    ]
+    least = [prior.tokens[0] for priors in asked for prior in priors]
+    largest = [prior.largest for priors in asked for prior in priors]
     samples = rollout.prompts_per_step * rollout.group_size
-    tokens = [samples * max(_tokens(prior, rollout) for prior in priors) for priors in most]
+    tokens = [samples * max(_tokens(prior, rollout) for prior in priors) for priors in asked]
     engine_devices = rollout.engines * rollout.tensor_parallel
     together = config.cluster.placement == "colocated"
     parameters = model.parameters if isinstance(model, ModelShape) else model
     weight_bytes = _BYTES[config.model.dtype][0]
     return Plan(
         budgets=(min(least), max(largest)),
-        schedule=tuple(planned.largest for planned, _ in most),
+        schedule=tuple(max(one.largest, other.largest) for one, other, *_ in asked),
         samples_per_step=samples,
         tokens_per_step=max(tokens),
         tokens=sum(tokens),
         prompts=config.run.steps * rollout.prompts_per_step,
         tasks=tasks,
-        prompt_room=config.model.context - max(largest) - rollout.answer_tokens,
+        prompt_room=config.model.context - 1 - max(largest) - rollout.answer_tokens,  # an engine scores one less
         engine_devices=engine_devices,
         devices=max(engine_devices, config.learner.ranks) if together else engine_devices + config.learner.ranks,
         parameters=parameters,

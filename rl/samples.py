@@ -58,23 +58,24 @@ def select(
     A dropped group also leaves the denominators of the loss. `informative` is 0 over no groups. For
     `share` see `SHARES`.
     """
-    signal = [informative(credit) for credit in credits]
     firsts = np.cumsum([0, *(len(group.group.rollouts) for group in scored)]).tolist()
-    samples = [
-        sample
-        for group, credit, has_signal, first in zip(scored, credits, signal, firsts[:-1], strict=True)
-        if has_signal or not drop_zero_signal
-        for sample in flatten(group.group, credit, share, first=first)
+    trees = [
+        flatten(group.group, credit, share, first=first)
+        for group, credit, first in zip(scored, credits, firsts[:-1], strict=True)
+    ]
+    signal = [informative(samples) for samples in trees]
+    kept = [
+        sample for samples, has in zip(trees, signal, strict=True) if has or not drop_zero_signal for sample in samples
     ]
     dropped = signal.count(False) if drop_zero_signal else 0
-    return Selection(samples, sum(signal) / len(signal) if signal else 0.0, dropped)
+    return Selection(kept, sum(signal) / len(signal) if signal else 0.0, dropped)
 
 
-def informative(credit: Credit) -> bool:
-    """Whether any stretch of the group would move the policy. Equal rewards are not asked about: with
-    several budgets, credit can differ from 0 although every rollout has the same scores.
+def informative(samples: Sequence[Sample]) -> bool:
+    """Whether any token of a group would move the policy. Equal rewards are not asked about: with several
+    budgets, credit can differ from 0 although every rollout has the same scores.
     """
-    return any(bool(np.any(np.isfinite(part) & (part != 0))) for part in (credit.thought, credit.answer))
+    return any(any(sample.advantages) for sample in samples)
 
 
 def flatten(group: Group, credit: Credit, share: str, *, first: int = 0) -> list[Sample]:

@@ -10,7 +10,11 @@ from typing import Any
 
 from rl.algorithms import Algorithm
 from rl.config_schema import suggest
-from rl.schedules import AnySchedule, Moves, Plateau
+from rl.errors import BadInput, RunFailed
+from rl.schedules import AnySchedule, Moves, Plateau, described
+
+NOW_AND_THEN = "heldout/"
+"""What the statistics begin with that only some steps have."""
 
 ALMOST_ONE = 1 - 2**-48
 """The largest draw of a prompt."""
@@ -67,14 +71,17 @@ class Trigger:
     def observe(self, step: int, row: Mapping[str, float], effective: int) -> str | None:
         """Take note of a finished step. When that moves the schedule, from step `effective` on, say why.
 
-        `effective` is the first step that has not been submitted. Raises ValueError when the row lacks the statistic.
+        `effective` is the first step that has not been submitted. A held-out statistic counts in the steps that have
+        it; RunFailed when a row lacks any other.
         """
         plateau = self._plateau
         if plateau is None or len(self._moves) >= plateau.most_moves:
             return None
         if plateau.statistic not in row:
-            near = suggest(plateau.statistic, list(row))
-            raise ValueError(f"step {step} has no statistic {plateau.statistic!r} to move the budget by{near}")
+            if plateau.statistic.startswith(NOW_AND_THEN):
+                return None
+            near = suggest(plateau.statistic, list(row)) or "; take a key of metrics.jsonl"
+            raise RunFailed(f"algorithm.budget.statistic: step {step} has no {plateau.statistic!r}{near}")
         if self._moves and step < self._moves[-1] + plateau.cooldown:
             return None
         self._window = [*self._window, (step, row[plateau.statistic])][-plateau.window :]
@@ -87,10 +94,14 @@ class Trigger:
 
     def state(self) -> dict[str, Any]:
         """All that `restore` needs to go on as if there had been no interruption, in values that JSON can hold."""
-        return {"moves": list(self._moves), "window": [list(seen) for seen in self._window]}
+        schedule = None if self._plateau is None else described(self._plateau)
+        return {"schedule": schedule, "moves": list(self._moves), "window": [list(seen) for seen in self._window]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Go on from a state. Raises BadInput when it is of another schedule: its moves would mean something else."""
+        now = self.state()["schedule"]
+        if state["schedule"] != now:
+            raise BadInput(f"algorithm.budget of the checkpoint was {state['schedule']}, the config says {now}")
         self._moves = [int(step) for step in state["moves"]]
         self._window = [(int(step), float(value)) for step, value in state["window"]]
 

@@ -159,8 +159,9 @@ class Sampler:
         prefix = prompt + thought.token_ids[: cut.length]
         recomputed = discarded = 0
         if cut.head is not None:
-            completions = [await self._continue(prefix, cut.head, seed)]
-            discarded = max(0, len(cut.head.token_ids) - len(completions[0].token_ids))
+            completion, recomputed = await self._continue(prefix, cut.head, seed)
+            completions = [completion]
+            discarded = max(0, len(cut.head.token_ids) - len(completion.token_ids))
         else:
             # Requests of one sequence each: of several, vLLM tells the cached tokens of but one.
             draws = [Draw(prefix + cut.forced, 1, self.answer_tokens, seed + i) for i in range(answers * len(budgets))]
@@ -184,15 +185,19 @@ class Sampler:
             versions=completion.versions,
         )
 
-    async def _continue(self, prefix: TokenIds, head: Completion, seed: int) -> Completion:
-        """Finish an answer of which `head` is sampled, within the answer's own allowance."""
+    async def _continue(self, prefix: TokenIds, head: Completion, seed: int) -> tuple[Completion, int]:
+        """Finish an answer of which `head` is sampled, within the answer's own allowance.
+
+        Returns it with the number of tokens that the engine had to read again.
+        """
         left = self.answer_tokens - len(head.token_ids)
         if left <= 0:
-            return crop(head, 0, self.answer_tokens)
+            return crop(head, 0, self.answer_tokens), 0
         if head.ended is not Ended.LENGTH:
-            return head
-        tail = await self.engine.sample(Draw(prefix + head.token_ids, 1, left, seed))
-        return join(head, tail[0])
+            return head, 0
+        before = prefix + head.token_ids
+        (tail,) = await self.engine.sample(Draw(before, 1, left, seed))
+        return join(head, tail), max(0, len(before) - tail.cached)
 
     def _text(self, token_ids: TokenIds) -> str:
         return self.codec.decode(list(token_ids), skip_special_tokens=True)

@@ -28,13 +28,13 @@ BY_HAND = {
         "sampled tokens / step": f"<= {64 * 8 * (8000 + 4 * 4 * 118):,}",
         "prompts": f"{629 * 64:,}",
         "optimizer steps": f"{629 * 2:,}",
-        "room for the prompt": f"{9216 - 8000 - 118:,}",
+        "room for the prompt": f"{9215 - 8000 - 118:,}",
         "devices": "8",
     },
     "math-7b": {
         "samples / step": "1,024",
         "sampled tokens / step": f"<= {128 * 8 * (2048 + 256):,}",
-        "room for the prompt": f"{4096 - 2048 - 256:,}",
+        "room for the prompt": f"{4095 - 2048 - 256:,}",
         "devices": "8",
     },
     "math-7b-cluster": {

@@ -56,8 +56,8 @@ class Effort(GRPO):
     count: Count = "thinking"
 
     def __post_init__(self) -> None:
-        if not (self.efforts and all(0.01 <= effort <= 1 for effort in self.efforts)):
-            raise ValueError(f"efforts: at least one, each from 0.01 to 1, not {list(self.efforts)}")
+        if not (self.efforts and all(0.01 <= effort <= 1 and round(effort, 2) == effort for effort in self.efforts)):
+            raise ValueError(f"efforts: at least one, each from 0.01 to 1 in hundredths, not {list(self.efforts)}")
         super().__post_init__()
 
     def budgets(self, step: int, *, moves: tuple[int, ...] = (), draw: float = 0.0) -> BudgetPrior:

@@ -15,7 +15,7 @@ import numpy as np
 
 from rewards.length import band, lcpo_exact, lcpo_max, overlong, think_prune, triangular
 from rewards.types import ScoredGroup
-from rl.algorithms.shaping import Count, Shaped, correct_of, earned_of, lengths_of, reward_of, truncated_of
+from rl.algorithms.shaping import Count, Shaped, correct_of, earned_of, lengths_of, reward_of, unfinished_of
 from rl.length_credit import difficulty_scaled, kimi_length
 from rl.schedules import Constant
 from rl.types import Array
@@ -102,7 +102,7 @@ class ThinkPrune(Shaped):
     count: Count = "response"
 
     def shaped(self, scored: ScoredGroup) -> Array:
-        ended_G = earned_of(scored) * ~truncated_of(scored)
+        ended_G = earned_of(scored) * ~unfinished_of(scored)
         return np.asarray(think_prune(ended_G, lengths_of(scored, self.count), scored.group.prior.largest))
 
 
@@ -147,7 +147,7 @@ class DifficultyLength(Buffered):
         return reward_of(scored) + difficulty_scaled(
             correct_of(scored),
             lengths_of(scored, self.count),
-            truncated_of(scored),
+            unfinished_of(scored),
             limit=scored.group.prior.largest,
             buffer=self.buffer,
             gamma=self.gamma,

@@ -66,6 +66,12 @@ def truncated_of(scored: ScoredGroup) -> NDArray[np.bool_]:
     return np.array([rollout.finish is Finish.BUDGET for rollout in scored.group.rollouts])
 
 
+def unfinished_of(scored: ScoredGroup) -> NDArray[np.bool_]:
+    """Which responses [G] did not come to an end of their own: thought closed by force, or answer cut off."""
+    cut = [rollout.answers[-1][0].finish is Finish.LENGTH for rollout in scored.group.rollouts]
+    return truncated_of(scored) | np.array(cut)
+
+
 def _thinking(rollout: Rollout) -> int:
     return len(rollout.token_ids)
 

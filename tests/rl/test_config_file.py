@@ -28,6 +28,10 @@ def path(tmp_path: Path) -> Path:
 def test_a_group_must_be_divisible_among_the_efforts_of_a_prompt(tmp_path):
     path = write_config(tmp_path)
     effort = ["algorithm.type=effort", "algorithm.budget=32", "algorithm.scope=pooled"]
+    assert errors(path, *effort, "rollout.group_size=4") == [
+        "run.yaml and command line: data.template '{prompt}' must contain {effort}: the reward depends on it"
+    ]
+    effort.append("data.template={effort} {prompt}")
     assert errors(path, *effort, "rollout.group_size=3") == [
         "run.yaml and command line: rollout.group_size 3 cannot be divided among 2 efforts of a prompt"
     ]

@@ -186,7 +186,7 @@ def test_checkpoints_hold_weights_and_where_the_run_stands(tmp_path):
         row = rows[state.step - 1]
         assert state.sampled_total == row["tokens/sampled_total"]
         assert state.accuracy == row.get("heldout/accuracy", 0.0)
-        assert state.trigger == {"moves": [], "window": []}
+        assert state.trigger == {"schedule": None, "moves": [], "window": []}
         assert dict(state.identity) == json.loads(json.dumps(checkpoint.identity(config)))
     newest = tmp_path / "run" / "checkpoints" / "step_000005" / "weight"
     assert float(newest.read_text()) == world.weight

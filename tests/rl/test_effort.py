@@ -166,5 +166,5 @@ def test_as_a_section_of_a_config():
         "count": "thinking",
     }
     for efforts in ([], [0.5, 0.001], [1.5]):
-        with pytest.raises(ValueError, match=r"effort: efforts: at least one, each from 0\.01 to 1, not"):
+        with pytest.raises(ValueError, match=r"effort: efforts: at least one, each from 0\.01 to 1 in hundredths, not"):
             build({"type": "effort", "budget": 64, "efforts": efforts})

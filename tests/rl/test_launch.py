@@ -58,10 +58,10 @@ def test_the_longest_prompt_is_what_the_first_publish_is_verified_on(tmp_path, t
 
 def test_a_prompt_that_is_longer_than_the_context_is_named(tmp_path, tokenizer):
     """A budget of 5, one closing token and 16 for the answer leave 7 of 29: as long as the longest prompt."""
-    fits = ["run.steps=1", "algorithm.budget=5", "model.context=29"]
+    fits = ["run.steps=1", "algorithm.budget=5", "model.context=30"]
     assert len(checked(tmp_path, tokenizer, *fits)) == 7
-    assert refusal(checked, tmp_path, tokenizer, *fits[:2], "model.context=28") == (
-        "the prompt of task long has 7 tokens; model.context=28 leaves 6 beside the budget, the closing and the "
+    assert refusal(checked, tmp_path, tokenizer, *fits[:2], "model.context=29") == (
+        "the prompt of task long has 7 tokens; model.context=29 leaves 6 beside the budget, the closing and the "
         "answer: raise it, or leave that task out"
     )
 
@@ -76,8 +76,8 @@ def test_a_prompt_that_is_longer_than_the_context_is_named(tmp_path, tokenizer):
     ],
 )
 def test_what_takes_room_from_the_prompt(tmp_path, tokenizer, override, left):
-    message = refusal(checked, tmp_path, tokenizer, "run.steps=1", "algorithm.budget=5", "model.context=29", override)
-    assert message.startswith(f"the prompt of task long has 7 tokens; model.context=29 leaves {left} beside")
+    message = refusal(checked, tmp_path, tokenizer, "run.steps=1", "algorithm.budget=5", "model.context=30", override)
+    assert message.startswith(f"the prompt of task long has 7 tokens; model.context=30 leaves {left} beside")
 
 
 @pytest.mark.parametrize("made", [make_tokenizers.config_alone, Path.mkdir, make_tokenizers.truncated])

@@ -106,7 +106,7 @@ def test_counts_follow_from_the_config(config: TrainConfig):
     assert made.tokens_per_step == 8 * (32 + 16)
     assert made.tokens == 10 * 8 * 48
     assert made.prompts == 40
-    assert made.prompt_room == 128 - 32 - 16
+    assert made.prompt_room == 127 - 32 - 16
     assert made.budgets == (32, 32)
     assert made.cache_bytes == 128 * 128 * (2 * 4 * 2 * 32) * 4
     shown = {name: value for name, value, _ in lines(config, made)}
@@ -190,7 +190,7 @@ def test_a_schedule_is_planned_step_by_step(tmp_path: Path):
     assert made.budgets == (16, 24)
     assert made.tokens_per_step == 8 * (24 + 16)
     assert made.tokens == 8 * (3 * 16 + 4 * 24 + 3 * 20 + 10 * 16)
-    assert made.prompt_room == 128 - 24 - 16
+    assert made.prompt_room == 127 - 24 - 16
 
 
 def test_many_changes_are_thinned_evenly_and_keep_their_ends(tmp_path: Path):
@@ -219,7 +219,7 @@ def test_a_plateau_is_planned_with_all_that_it_may_come_to(tmp_path: Path):
     grown = plan(changed(tmp_path, f"algorithm.budget={growing}"))
     assert grown.budgets == (64, 90)
     assert grown.tokens == 10 * 8 * (90 + 16)
-    assert grown.prompt_room == 128 - 90 - 16
+    assert grown.prompt_room == 127 - 90 - 16
 
 
 def test_budgets_that_are_drawn_are_planned_at_their_largest(tmp_path: Path):

@@ -210,21 +210,17 @@ def test_what_is_shared_changes_neither_context_nor_credit(seed, prompts):
 @pytest.mark.parametrize(
     ("thought", "answer", "expected"),
     [
-        ([[0.0]], [[[0.0]]], False),
-        ([[NAN]], [[[NAN]]], False),
-        ([[NAN], [0.0]], [[[0.0]], [[NAN]]], False),
-        ([[0.0]], [[[0.5]]], True),
-        ([[-1e-9]], [[[NAN]]], True),
+        ([[0.0, 0.0]], [[[NAN], [0.0]]], False),
+        ([[NAN, NAN]], [[[NAN], [NAN]]], False),
+        ([[0.0, 0.0]], [[[NAN], [0.5]]], True),
+        ([[-1e-9, 0.0]], [[[NAN], [NAN]]], True),
+        ([[0.0, 0.5]], [[[NAN], [0.0]]], False),  # the thought ended before the second segment: it owns no tokens
     ],
 )
-def test_informative(thought, answer, expected):
-    assert informative(credit_of(thought, answer)) is expected
-
-
-def test_equal_scores_with_credit_are_kept():
-    """Both rollouts scored 0, 0, 1, 1 over four budgets: no variance in the group, and yet a signal."""
-    credit = credit_of([[0, 0.125, 0.25, 0.0803571]] * 2, np.zeros((2, 4, 1)))
-    assert informative(credit)
+def test_a_signal_is_credit_that_some_token_has(thought, answer, expected):
+    ended = make_rollout((10, 11), [[make_answer(4, 2, (20,))], [make_answer(8, 2, (21,))]])
+    group = Group(Task("t", "p", "1"), BudgetPrior((4, 8), (0.5, 0.5)), (ended,))
+    assert informative(flatten(group, credit_of(thought, answer), "rollout")) is expected
 
 
 def test_groups_without_a_signal_are_dropped_and_counted():

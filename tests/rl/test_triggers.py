@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rl.algorithms import GRPO
+from rl.errors import BadInput, RunFailed
 from rl.schedules import Constant, Linear, Plateau, tokens_at
 from rl.triggers import Trigger, condition, farthest, largest_budget, plateau_of
 
@@ -82,16 +83,30 @@ def test_any_other_schedule_never_moves_and_needs_no_statistic(schedule):
     trigger = Trigger(schedule)
     assert [trigger.observe(step, {}, step + 1) for step in range(30)] == [None] * 30
     assert trigger.moves == ()
-    assert trigger.state() == {"moves": [], "window": []}
+    assert (trigger.state()["moves"], trigger.state()["window"]) == ([], [])
 
 
 def test_a_statistic_that_no_row_has_is_an_error_that_names_the_nearest():
     trigger = Trigger(replace(SHRINK, statistic="budget/hitrate"))
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(RunFailed) as error:
         trigger.observe(3, {"step": 3, "budget/hit_rate": 0.1}, 4)
     assert str(error.value) == (
-        "step 3 has no statistic 'budget/hitrate' to move the budget by; did you mean budget/hit_rate?"
+        "algorithm.budget.statistic: step 3 has no 'budget/hitrate'; did you mean budget/hit_rate?"
     )
+
+
+def test_a_held_out_statistic_counts_in_the_steps_that_have_it():
+    trigger = Trigger(replace(SHRINK, statistic="heldout/accuracy", when="above", threshold=0.5, window=2, cooldown=0))
+    rows = [{"heldout/accuracy": 0.6}, {}, {"heldout/accuracy": 0.4}, {}, {"heldout/accuracy": 0.6}]
+    causes = [trigger.observe(step, row, step + 1) for step, row in enumerate(rows)]
+    assert [cause is not None for cause in causes] == [False, False, True, False, False]
+    assert trigger.moves == (3,)
+
+
+def test_the_state_of_another_schedule_is_refused():
+    state = Trigger(SHRINK).state()
+    with pytest.raises(BadInput, match=r"algorithm\.budget of the checkpoint was"):
+        Trigger(replace(SHRINK, threshold=SHRINK.threshold + 0.25)).restore(state)
 
 
 @pytest.mark.parametrize("ahead", [1, 3])
@@ -116,8 +131,8 @@ def test_a_state_is_a_copy():
     trigger = Trigger(GROW)
     state = trigger.state()
     watch(trigger, [0.1, 1.0, 1.0])
-    assert state == {"moves": [], "window": []}
-    assert trigger.state() == {"moves": [3], "window": []}
+    assert (state["moves"], state["window"]) == ([], [])
+    assert (trigger.state()["moves"], trigger.state()["window"]) == ([3], [])
 
 
 def test_the_plateau_of_an_algorithm():
