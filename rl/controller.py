@@ -22,13 +22,11 @@ from rollout.sampler import uniform_of
 
 @dataclass(frozen=True)
 class Run:
-    """What the loop works with.
+    """What the loop works with. `max_sampled_tokens` (0: no limit) ends the run after the step that reaches it.
 
-    `trigger` says when a budget schedule that waits for a statistic has moved. `max_sampled_tokens` (0: no
-    limit) ends the run after the step that reaches it. Of the verbs, `check` refuses a batch without
-    verdicts, `evaluate` gives held-out metrics of the published weights, `log` records a step, `moved` why
-    the budget moved, `save` what is needed to go on after so many steps, and `stopping` says that the run
-    is to save and end after this step.
+    Of the verbs, `check` refuses a batch without verdicts, `evaluate` gives held-out metrics of the published
+    weights, `log` records a step, `moved` why the budget moved, `save` what is needed to go on after so many
+    steps, and `stopping` says that the run is to save and end after this step.
     """
 
     algorithm: Algorithm

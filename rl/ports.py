@@ -38,7 +38,6 @@ class Judge(Protocol):
 
 class Learner(Protocol):
     """Owns the policy's weights, and says when the engines have them. `version` counts the batches trained on.
-
     `update` trains on one batch and returns `loss`, `grad_norm`, `policy/*`; `publish` gives the engines the
     current weights, proves that they have them, and returns `publish/*`.
     """

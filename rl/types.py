@@ -31,11 +31,10 @@ class Credit:
 class Sample:
     """The only training record: a tree of T tokens in depth-first order (`rl.trees`), as aligned tuples.
 
-    `parents` says which token stands before each on its path, -1 at the root; a plain sequence is
-    -1, 0, 1, … `loss_mask` is 1 exactly on sampled tokens that carry credit; prompt and forced tokens
-    are 0 and have log-probability 0. `logprobs` are the engine's, `advantages` one number per token.
-    `rollouts` numbers the rollouts of the step, -1 on the prompt, which several may share.
-    `versions` cover the sampled tokens, in positions of this record.
+    `parents` says which token stands before each on its path, -1 at the root; a plain sequence is -1, 0, 1, …
+    `loss_mask` is 1 exactly on sampled tokens that carry credit; prompt and forced tokens are 0 and have
+    log-probability 0. `logprobs` are the engine's, `advantages` one number per token. `rollouts` numbers the
+    rollouts of the step, -1 on the prompt. `versions` cover the sampled tokens, in positions of this record.
     """
 
     token_ids: TokenIds

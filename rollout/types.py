@@ -107,12 +107,10 @@ Spans: TypeAlias = tuple[VersionSpan, ...]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer, given after the first `prefix_len` tokens of a thought.
+    """One answer, given after the first `prefix_len` tokens of a thought. `text` is decoded with its cue.
 
-    `forced_ids` were inserted between the thought and the answer (the closing string, the answer
-    cue): they were not sampled and never enter a ratio. `token_ids[T]` were sampled, `logprobs[T]`
-    are the engine's log-probabilities of them as processed by the sampling parameters.
-    `text` is the decoded answer with its cue, `thought` the decoded thought that it was given after.
+    `forced_ids` (closing string, cue) were inserted before it and never enter a ratio; `token_ids[T]` were sampled,
+    `logprobs[T]` are the engine's, as processed by the sampling parameters; `thought` is the decoded prefix.
     """
 
     budget: int

@@ -1,10 +1,8 @@
 """From the rewards of a group to advantages: what one rollout was worth against its siblings (pure).
 
-Two conventions hold for every function of a group here:
-
-- NaN marks a member without a verdict. It leaves the mean and the spread, and stays NaN in the result.
-- A member without a judged sibling has advantage 0: there is nothing to compare it with. (Dividing by a
-  standard deviation of 1 and keeping A = R, as some trainers do, would reinforce whatever was sampled.)
+NaN marks a member without a verdict: it leaves the mean and the spread, and stays NaN in the result. A member
+without a judged sibling has advantage 0: there is nothing to compare it with. (Keeping A = R there, as some
+trainers do, would reinforce whatever was sampled.)
 """
 
 from __future__ import annotations

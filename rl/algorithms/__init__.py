@@ -16,9 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 from rewards.types import ScoredGroup
 from rl.algorithms.brpo import BRPO
 from rl.algorithms.effort import Effort
-from rl.algorithms.grpo import GRPO, DrGRPO
+from rl.algorithms.grpo import GRPO, RLOO, DrGRPO
 from rl.algorithms.length import Curriculum, DifficultyLength, KimiLength, LcpoExact, LcpoMax, Overlong, ThinkPrune
-from rl.algorithms.rloo import RLOO
 from rl.config_schema import suggest
 from rl.types import Credit
 from rollout.types import BudgetPrior

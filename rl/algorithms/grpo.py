@@ -8,7 +8,7 @@ from functools import partial
 from typing import Literal
 
 from rewards.types import ScoredGroup
-from rl.advantages import group_relative, group_standardized, rewards_of
+from rl.advantages import group_relative, group_standardized, leave_one_out, rewards_of
 from rl.schedules import Schedule, kind_of, schedule_of, tokens_at, version_at
 from rl.types import Array, Credit
 from rollout.types import BudgetPrior
@@ -45,8 +45,7 @@ class OneBudget:
 
 @dataclass(frozen=True)
 class GRPO(OneBudget):
-    """Reward against the group (arXiv 2402.03300), `scale`d by the group's unbiased standard deviation plus `eps`.
-
+    """Reward against the group in units of its unbiased standard deviation plus `eps` (arXiv 2402.03300).
     With `scale: none` it stays in units of the reward, as in Dr. GRPO, and `eps` has no part in it.
     """
 
@@ -69,3 +68,11 @@ class DrGRPO(OneBudget):
 
     def credit(self, scored: ScoredGroup) -> Credit:
         return outcome_credit(scored, group_relative)
+
+
+@dataclass(frozen=True)
+class RLOO(OneBudget):
+    """Reward against the mean of the other rollouts (arXiv 2402.14740)."""
+
+    def credit(self, scored: ScoredGroup) -> Credit:
+        return outcome_credit(scored, leave_one_out)

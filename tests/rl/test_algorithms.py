@@ -12,8 +12,7 @@ from make_groups import make_answer, make_rollout, outcome_group, verdict
 
 from rewards.types import ScoredGroup, Status
 from rl.algorithms import ALGORITHMS, build, resolve
-from rl.algorithms.grpo import GRPO, DrGRPO
-from rl.algorithms.rloo import RLOO
+from rl.algorithms.grpo import GRPO, RLOO, DrGRPO
 from rl.schedules import Plateau, Staged, StepDecay
 from rl.types import Credit
 from rollout.types import BudgetPrior, Group, Task
