@@ -148,10 +148,12 @@ def _branch(group: Group, credit: Credit, g: int, first: int) -> Branch:
 
 
 def _stretch(sampled: Rollout | Answer, credit: Sequence[float]) -> Stretch:
+    """Tokens with their credit; one without a weight version was put there by a strategy and is not trained."""
     version_T = [GIVEN] * len(sampled.token_ids)
     for span in sampled.versions:
         version_T[span.start : span.end] = [span.version] * (span.end - span.start)
-    return Stretch(sampled.token_ids, sampled.logprobs, credit, version_T)
+    own = [nan if version == GIVEN else worth for version, worth in zip(version_T, credit, strict=True)]
+    return Stretch(sampled.token_ids, sampled.logprobs, own, version_T)
 
 
 class Forest:

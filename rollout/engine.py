@@ -22,7 +22,8 @@ class Ended(StrEnum):
 class Draw:
     """`n` continuations of `prompt_ids`, each of at most `max_tokens` tokens.
 
-    Continuation i is sampled with seed `seed + i`: the same draw gives the same tokens.
+    Continuation i is sampled with seed `seed + i`: the same draw gives the same tokens. The first
+    `min_tokens` tokens are no end: neither of the sequence nor one of `stop_ids`.
     """
 
     prompt_ids: TokenIds
@@ -30,6 +31,7 @@ class Draw:
     max_tokens: int
     seed: int
     stop_ids: TokenIds = ()
+    min_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,13 +122,14 @@ class Sampler:
         own = seed_of(seed, task.id, task.epoch, effort)
         thoughts = await self.engine.sample(Draw(prompt, size, prior.largest, own, stop))
         rollouts = (
-            self._rollout(prompt, thought, prior, seed_of(own, index), marks) for index, thought in enumerate(thoughts)
+            self.rollout(prompt, thought, prior, seed_of(own, index), marks) for index, thought in enumerate(thoughts)
         )
         return list(await asyncio.gather(*rollouts))
 
-    async def _rollout(
+    async def rollout(
         self, prompt: TokenIds, sampled: Completion, prior: BudgetPrior, seed: int, marks: Markers
     ) -> Rollout:
+        """The answers at every budget of the prior to a thought that was sampled already, up to the largest."""
         thought, rest, finish = split(sampled, marks.think_end)
         forks = forks_of(prior.tokens, lambda budget: cut_at(thought, rest, finish, budget, marks))
         done = await asyncio.gather(

@@ -20,7 +20,8 @@ class ScriptedEngine:
     """Continues a prompt with the tokens that `script(prompt_ids, seed)` returns.
 
     The script's tokens are cut by the draw's stop tokens and by `max_tokens`; a script that runs out
-    before ends with `eos_id`. `draws` records what was asked, `version` labels what is sampled.
+    before ends with `eos_id`, and ends before `min_tokens` are passed over. `draws` records what was asked,
+    `version` labels what is sampled.
     """
 
     script: Callable[[tuple[int, ...], int], Sequence[int]]
@@ -36,10 +37,13 @@ class ScriptedEngine:
         tokens: list[int] = []
         ended = Ended.LENGTH
         for token in (*self.script(draw.prompt_ids, seed), self.eos_id):
+            ends = token == self.eos_id or token in draw.stop_ids
+            if ends and len(tokens) < draw.min_tokens:
+                continue
             if len(tokens) == draw.max_tokens:
                 break
             tokens.append(token)
-            if token == self.eos_id or token in draw.stop_ids:
+            if ends:
                 ended = Ended.EOS if token == self.eos_id else Ended.STOP
                 break
         spans = (VersionSpan(self.version, 0, len(tokens)),) if tokens else ()

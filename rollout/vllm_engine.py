@@ -127,6 +127,7 @@ class VllmEngine:
             top_p=self._settings.top_p,
             top_k=self._settings.top_k,
             max_tokens=draw.max_tokens,
+            min_tokens=draw.min_tokens,
             seed=draw.seed,
             stop_token_ids=list(draw.stop_ids),
             logprobs=0,

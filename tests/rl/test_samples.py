@@ -243,3 +243,13 @@ def test_groups_without_a_signal_can_be_kept():
 
 def test_nothing_to_select_from():
     assert select([], [], drop_zero_signal=True, share="none") == ([], 0.0, 0)
+
+
+def test_a_token_that_a_strategy_put_into_a_thought_is_not_trained():
+    """`Wait` of s1: no weight version sampled it, so whatever its credit, it enters no ratio."""
+    spans = (VersionSpan(3, 0, 2), VersionSpan(3, 3, 4))
+    rollout = make_rollout((10, 11, 12, 13), [[make_answer(4, 4, (20,))]], versions=spans)
+    group = Group(Task("t", "p", "a"), BudgetPrior.single(4), (rollout,))
+    (sample,) = flatten(group, Credit(np.array([[2.0]]), np.array([[[2.0]]])), "rollout")
+    trained = [token for token, mask in zip(sample.token_ids, sample.loss_mask, strict=True) if mask]
+    assert trained == [10, 11, 13, 20]
