@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rewards.types import ScoredGroup
 from rl.batches import Rectangle
-from rl.config import TrainConfig
+from rl.config import EngineSide, TrainConfig
 from rl.judging import start_judge
 from rl.weight_sender import Receivers, send_through_shared_memory
 from rollout.prompts import PromptFormat
+from rollout.strategies.base import Strategy
 from rollout.types import BudgetPrior, Group, Task, WeightVersion
+
+Made = TypeVar("Made")
 
 CANARY_BUDGET = 8
 BUCKET_BYTES = 512 << 20
@@ -31,8 +36,8 @@ def prompt_format(config: TrainConfig) -> PromptFormat:
 class EngineActor:
     """One vLLM engine and the sampler that drives it."""
 
-    def __init__(self, config: TrainConfig, model: str, receiver: str | None = None) -> None:
-        self._config, self._model, self._receiver = config, model, receiver
+    def __init__(self, config: EngineSide, model: str, style: PromptFormat, receiver: str | None = None) -> None:
+        self._config, self._model, self._style, self._receiver = config, model, style, receiver
 
     async def start(self, canary: Task, threads: int) -> None:
         """Load the model and prove that a budget binds. Raises RuntimeError when it does not."""
@@ -60,14 +65,23 @@ class EngineActor:
         self._engine = VllmEngine(settings)
         await self._engine.start()
         tokenizer = AutoTokenizer.from_pretrained(self._model)
-        self._sampler = Sampler(self._engine, tokenizer, prompt_format(self._config), knobs.answer_tokens)
-        check_canary(await self.groups([canary], [BudgetPrior.single(CANARY_BUDGET)], size=4, seed=0))
+        self._sampler = Sampler(self._engine, tokenizer, self._style, knobs.answer_tokens)
+        check_canary(await self.groups([(canary, BudgetPrior.single(CANARY_BUDGET))], size=4, seed=0))
 
-    async def groups(
-        self, tasks: Sequence[Task], priors: Sequence[BudgetPrior], *, size: int, seed: int
-    ) -> list[Group]:
+    async def groups(self, asked: Sequence[tuple[Task, BudgetPrior]], *, size: int, seed: int) -> list[Group]:
+        tasks, priors = [task for task, _ in asked], [prior for _, prior in asked]
+        return await self._alive(self._sampler.groups(tasks, priors, size=size, seed=seed))
+
+    async def attempt(
+        self, strategy: Strategy, style: PromptFormat, tasks: Sequence[Task], *, budgets: Sequence[int], **size: int
+    ) -> list[list[Group]]:
+        """The groups of each task by a test-time strategy: `size` is the number of `samples` and the `seed`."""
+        sampler = replace(self._sampler, style=style)
+        return await self._alive(asyncio.gather(*(strategy.groups(sampler, task, budgets, **size) for task in tasks)))
+
+    async def _alive(self, work: Awaitable[Made]) -> Made:
         try:
-            return await self._sampler.groups(tasks, priors, size=size, seed=seed)
+            return await work
         except Exception:
             await self._die_if_engine_is_dead()
             raise

@@ -7,7 +7,7 @@ did-you-mean live in `rl.config_file`, what may be said of data in `rl.config_da
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -58,17 +58,15 @@ class ModelConfig(Section):
         return self
 
 
-class RolloutConfig(Section):
-    """Sampling (`rollout.sampler`, `rollout.vllm_engine`)."""
+class SamplingConfig(Section):
+    """Sampling, in training and in evaluation (`rollout.sampler`, `rollout.vllm_engine`)."""
 
     engines: int = Field(default=1, gt=0)
     tensor_parallel: int = Field(default=1, gt=0)
     max_in_flight: int = Field(default=128, gt=0, description="sequences an engine works on at once")
     memory_gib: float = Field(default=1.0, gt=0, description="KV cache of one engine on CPU")
     memory_fraction: float = Field(default=0.85, gt=0, le=1, description="GPU memory of one engine")
-    prompts_per_step: int = Field(gt=0)
-    group_size: int = Field(default=8, gt=1)
-    temperature: float = Field(default=1.0, gt=0)
+    temperature: float = Field(default=1.0, ge=0, description="0 takes the most probable token")
     top_p: float = Field(default=1.0, gt=0, le=1)
     top_k: int = Field(default=0, ge=0)
     answer_tokens: int = Field(gt=0, description="the answer's own allowance, beside the thinking budget")
@@ -79,10 +77,18 @@ class RolloutConfig(Section):
     cue: str = Field(default="", description="forced after every closed thought, before the answer")
 
     @model_validator(mode="after")
-    def _closing_closes(self) -> RolloutConfig:
+    def _closing_closes(self) -> Self:
         if not self.think_end or self.think_end not in self.closing:
             raise ValueError(f"closing must contain think_end {self.think_end!r}, got {self.closing!r}")
         return self
+
+
+class RolloutConfig(SamplingConfig):
+    """Sampling in training: groups of several, at a temperature that lets them differ."""
+
+    prompts_per_step: int = Field(gt=0)
+    group_size: int = Field(default=8, gt=1)
+    temperature: float = Field(default=1.0, gt=0)
 
 
 class TermConfig(Section):
@@ -180,6 +186,28 @@ class ClusterConfig(Section):
     )
     placement: Literal["split", "colocated"] = "split"
     deadline_s: float = Field(default=600.0, gt=0, description="longest wait for any one call of an actor")
+
+
+class Weights(Protocol):
+    """What an engine must know of the model that it loads."""
+
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def context(self) -> int: ...
+
+
+class EngineSide(Protocol):
+    """The sections that engines read: those of a training run, or of an evaluation."""
+
+    @property
+    def model(self) -> Weights: ...
+    @property
+    def rollout(self) -> SamplingConfig: ...
+    @property
+    def publish(self) -> PublishConfig: ...
+    @property
+    def cluster(self) -> ClusterConfig: ...
 
 
 class TrainConfig(Section):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rl.config import TrainConfig
+from rl.config import EngineSide, TrainConfig
 from rl.errors import BadInput
 
 
@@ -44,6 +44,15 @@ def check_room(config: TrainConfig, available: Mapping[str, float]) -> Needs:
                 f"ask for fewer{remedy}"
             )
     return need
+
+
+def engine_room(config: EngineSide, available: Mapping[str, float]) -> dict[str, float]:
+    """What each engine of an evaluation asks of Ray. Raises BadInput when they do not fit."""
+    gpus, engines = available.get("GPU", 0), config.rollout.engines
+    name, has, each = ("GPU", gpus, config.rollout.tensor_parallel) if gpus else ("CPU", available.get("CPU", 0), 1)
+    if engines * each > has + 1e-9:
+        raise BadInput(f"the cluster has {has:g} {name}s, but rollout.engines={engines} need {engines * each}")
+    return {"num_cpus": 1, "num_gpus": float(each) if gpus else 0}
 
 
 def threads_each(config: TrainConfig, actors: int) -> int:

@@ -1,0 +1,63 @@
+"""Calling actors and waiting for them: every wait has a deadline, every failure a name."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import ray
+from ray.exceptions import RayActorError, RayTaskError
+
+from rl.errors import RunFailed
+
+Handle: TypeAlias = Any
+"""A Ray actor; Ray's own types do not know its methods."""
+
+
+class ActorDied(RunFailed):
+    """An actor is gone, and with it what it was doing."""
+
+
+def gather(what: str, calls: Mapping[str, ray.ObjectRef], deadline_s: float) -> list[Any]:
+    """The results of calls to actors, in order. The first that fails raises at once.
+
+    Raises RunFailed, naming who, when the deadline passes or a call raised; ActorDied when an actor died.
+    """
+    names = {ref: name for name, ref in calls.items()}
+    waiting, end = list(calls.values()), time.monotonic() + deadline_s
+    while waiting:
+        ready, waiting = ray.wait(waiting, num_returns=1, timeout=max(0.0, end - time.monotonic()))
+        if not ready:
+            late = ", ".join(names[ref] for ref in waiting)
+            raise RunFailed(f"{what}: no answer from {late} within {deadline_s:.0f} s (cluster.deadline_s)")
+        try:
+            ray.get(ready[0])
+        except RayTaskError as error:
+            raise RunFailed(f"{what}: {names[ready[0]]} failed: {error.cause}") from error
+        except RayActorError as error:
+            why = str(error).splitlines()[0]
+            raise ActorDied(f"{what}: {names[ready[0]]} died: {why}; take the run up with --resume auto") from error
+    return ray.get(list(calls.values()))
+
+
+def named(kind: str, refs: Sequence[ray.ObjectRef]) -> dict[str, ray.ObjectRef]:
+    return {f"{kind} {index}": ref for index, ref in enumerate(refs)}
+
+
+@contextmanager
+def ray_at(address: str) -> Iterator[None]:
+    """Ray on this machine (`local`), or the running cluster that `address` names; left again at the end."""
+    ray.init(
+        address=address,
+        include_dashboard=False if address == "local" else None,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}},  # threads that spin starve a shared core
+        logging_level=logging.ERROR,
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()

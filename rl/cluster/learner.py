@@ -1,0 +1,133 @@
+"""The Learner port over ranks, and how the engines get its weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from rl.actors import LearnerActor
+from rl.aggregation import weights_named
+from rl.batches import batch_of, minibatches
+from rl.cluster.calls import Handle, gather, named
+from rl.cluster.engines import ClusterEngines
+from rl.config import TrainConfig
+from rl.errors import RunFailed
+from rl.placement import Needs, threads_each
+from rl.trees import deepest_path
+from rl.types import Sample
+from rl.verify import mean_gap, worst
+from rollout.types import WeightVersion
+
+
+class RayReceivers:
+    """All engines as one: vLLM's weight-transfer verbs, called from inside the learner's actor."""
+
+    def __init__(self, engines: Sequence[Handle], workers: int, deadline_s: float) -> None:
+        self._engines, self._workers, self._deadline_s = list(engines), workers, deadline_s
+
+    def init_weight_transfer_engine(self, init_info: Mapping[str, Any]) -> None:
+        """vLLM counts the workers of one engine; with several, each takes its place behind those before it."""
+        infos = [dict(init_info) for _ in self._engines]
+        for index, info in enumerate(infos):
+            if "rank_offset" in info:
+                info["rank_offset"] += index * self._workers
+        refs = [e.init_weight_transfer_engine.remote(info) for e, info in zip(self._engines, infos, strict=True)]
+        self._wait("init_weight_transfer_engine", refs)
+
+    def start_weight_update(self) -> None:
+        self._wait("start_weight_update", [e.start_weight_update.remote() for e in self._engines])
+
+    def update_weights(self, update_info: Mapping[str, Any]) -> None:
+        self._wait("update_weights", [e.update_weights.remote(update_info) for e in self._engines])
+
+    def finish_weight_update(self) -> None:
+        self._wait("finish_weight_update", [e.finish_weight_update.remote() for e in self._engines])
+
+    def _wait(self, verb: str, refs: Sequence[ray.ObjectRef]) -> None:
+        gather(f"publish: {verb}", named("engine", refs), self._deadline_s)
+
+
+class ClusterLearner:
+    """The Learner port over the ranks' actors. `version` counts the batches that were trained on."""
+
+    def __init__(self, config: TrainConfig, model: str, need: Needs, engines: ClusterEngines) -> None:
+        self._config, self._engines, self.version = config, engines, 0
+        actor: Any = ray.remote(LearnerActor).options(**need.rank)
+        self._ranks: list[Handle] = [actor.remote(config, model, rank) for rank in range(config.learner.ranks)]
+        self._weights = weights_named(config.learner.loss.aggregation)
+        self._probe: list[tuple[int, ...]] = []
+        engines.after_revival.append(self.publish)
+
+    def _all(self, what: str, refs: Sequence[ray.ObjectRef]) -> list[Any]:
+        return gather(what, named("rank", refs), self._config.cluster.deadline_s)
+
+    def starting(self) -> dict[str, ray.ObjectRef]:
+        where = ray.get(self._ranks[0].endpoint.remote(), timeout=self._config.cluster.deadline_s)
+        threads = threads_each(self._config, len(self._ranks))
+        return named("rank", [rank.start.remote(*where, threads) for rank in self._ranks])
+
+    def update(self, samples: Sequence[Sample]) -> dict[str, float]:
+        """One batch, in `learner.minibatches` optimizer steps. No samples leave the weights as they are."""
+        self.version += 1
+        if not samples:
+            return dict.fromkeys(("loss", "grad_norm", "policy/entropy", "policy/logprob_gap"), 0.0)
+        knobs = self._config.learner
+        parts = [
+            batch_of(part, self._weights, ranks=knobs.ranks, micro_tokens=knobs.micro_tokens)
+            for part in minibatches(samples, knobs.minibatches)
+        ]
+        refs = [rank.update.remote([part[index] for part in parts]) for index, rank in enumerate(self._ranks)]
+        longest = max(samples, key=lambda sample: len(sample.token_ids))
+        self._probe = [tuple(longest.token_ids[i] for i in deepest_path(longest.parents))]
+        return self._all(f"learn: step {self.version - 1}", refs)[0]
+
+    def publish(self) -> dict[str, float]:
+        """Pause, send, set the version, reset the prefix cache, resume, verify. Raises RunFailed on any doubt."""
+        what, handles, deadline_s = (
+            f"publish of version {self.version}",
+            self._engines.handles,
+            self._engines.deadline_s,
+        )
+        start = time.monotonic()
+        gather(f"{what}: pause", named("engine", [e.pause.remote() for e in handles]), deadline_s)
+        receivers = RayReceivers(handles, self._config.rollout.tensor_parallel, deadline_s)
+        who = [receivers] + [None] * (len(self._ranks) - 1)
+        again = self._engines.revivals
+        self._all(what, [rank.send.remote(one, again) for rank, one in zip(self._ranks, who, strict=True)])
+        gather(f"{what}: resume", named("engine", [e.resume.remote(self.version) for e in handles]), deadline_s)
+        paused = time.monotonic() - start
+        return {"publish/paused_s": paused, "publish/gap": self._verify(what)}
+
+    def _verify(self, what: str) -> float:
+        """Mean |log-probability gap| of a probe, engine against learner, the largest over the engines."""
+        if not self._probe:
+            return 0.0
+        refs = [engine.score.remote(self._probe) for engine in self._engines.handles]
+        truth = self._all(f"{what}: verify", [rank.logprobs.remote(self._probe) for rank in self._ranks])[0]
+        told = gather(f"{what}: verify", named("engine", refs), self._engines.deadline_s)
+        gaps = [mean_gap(truth, one) for one in told]
+        engine, tolerance = worst(gaps), self._config.publish.tolerance
+        if not gaps[engine] <= tolerance:
+            raise RunFailed(
+                f"{what}: engine {engine} does not have the learner's weights: the log-probabilities "
+                f"of a probe differ by {gaps[engine]:.3g} on average, publish.tolerance is {tolerance:g}"
+            )
+        return gaps[engine]
+
+    def probe(self, sequences: Sequence[Sequence[int]]) -> None:
+        """What the next publish is verified on, until a batch gives something better."""
+        self._probe = [tuple(sequence) for sequence in sequences]
+
+    def save(self, folder: Path) -> None:
+        self._all("checkpoint", [rank.save.remote(folder.resolve()) for rank in self._ranks])
+
+    def load(self, folder: Path, version: WeightVersion) -> None:
+        self._all("resume", [rank.load.remote(folder.resolve()) for rank in self._ranks])
+        self.version = version
+
+    def close(self) -> None:
+        self._all("closing", [rank.close.remote() for rank in self._ranks])
