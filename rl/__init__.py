@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rl.config import TrainConfig
+    from rl.evaluation.config import EvalConfig
 
-__all__ = ["train"]
+__all__ = ["evaluate", "train"]
 
 
 def train(config: TrainConfig | str | Path, *, resume: str | None = None) -> Path:
@@ -23,3 +24,16 @@ def train(config: TrainConfig | str | Path, *, resume: str | None = None) -> Pat
     from rl.launch import train as launch  # brings the engines' libraries: after the config is known to be good
 
     return launch(loaded, resume=resume)
+
+
+def evaluate(config: EvalConfig | str | Path) -> Path:
+    """Run an evaluation from a config or the path of a YAML file; returns its folder. What is finished there is kept.
+
+    Raises as `train` does.
+    """
+    from rl.evaluation.command import assemble
+
+    loaded = assemble([str(config)], []) if isinstance(config, str | Path) else config
+    from rl.evaluation.run import evaluate as launch
+
+    return launch(loaded)

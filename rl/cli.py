@@ -51,14 +51,47 @@ def train(
     launch(loaded, resume=resume or None, argv=sys.argv)
 
 
+@app.command(
+    "eval",
+    epilog="Examples: ration eval --model runs/quickstart --budgets 8,16,32 --samples 4   |   "
+    "ration eval --model Qwen/Qwen3-1.7B --data gsm8k --budgets 256,1024,4096 limit=200 out=evals/mine",
+)
+def evaluate(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CONFIG] [KEY=VALUE]...", help="YAML file, see configs/, and dotted overrides"),
+    ] = None,
+    model: Annotated[str, typer.Option(metavar="M", help="folder, hub id, a run or its checkpoint, openai:URL")] = "",
+    data: Annotated[
+        str, typer.Option(metavar="D", help="task, data file, reasoning_gym:NAME; several by comma")
+    ] = "",
+    budgets: Annotated[str, typer.Option(metavar="B,B,...", help="thinking tokens, ascending")] = "",
+    samples: Annotated[int, typer.Option(metavar="N", help="thoughts per problem")] = 0,
+    strategy: Annotated[str, typer.Option(metavar="NAME", help="test-time method, see docs/evaluate.md")] = "",
+    check_forks: Annotated[int, typer.Option(metavar="N", help="check the forks on N problems")] = 0,
+    tasks: Annotated[bool, typer.Option("--tasks", help="list the tasks and leave")] = False,
+) -> None:
+    """Accuracy at every thinking budget, from one generation."""
+    from rl.evaluation import command
+
+    if tasks:
+        typer.echo(command.listing())
+        return
+    flags = command.overrides(model, data, budgets, samples, strategy, check_forks)
+    config = command.assemble(words or (), flags)
+    from rl.evaluation.run import evaluate as launch
+
+    command.show(launch(config, argv=sys.argv))
+
+
 @app.command(epilog="Example: ration report runs/quickstart runs/quickstart-brpo")
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="run folders, compared on one page")],
 ) -> None:
     """Write report.html and its plots from one or several run folders."""
-    from rl.report import make_report
+    from rl.evaluation.page import report_of
 
-    typer.echo(make_report(runs))
+    typer.echo(report_of(runs))
 
 
 @app.command(epilog="Example: ration doctor configs/math-7b.yaml")

@@ -7,7 +7,7 @@ by section. Lists are replaced, and a section whose `type` changes drops the key
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,7 +45,7 @@ for _class in (_Loader, _Dumper):
 
 
 @dataclass(frozen=True)
-class _Draft:
+class Draft:
     """What was written, and where each key was written last."""
 
     values: dict[str, Any]
@@ -62,11 +62,20 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
 
 def load_as(schema: type[Model], path: str | Path, overrides: Sequence[str] = ()) -> Model:
     """`load` for any schema."""
-    draft = _override(schema, _read(Path(path), ()), overrides)
+    return completed(schema, drafted(schema, path, overrides), {}, str(path))
+
+
+def drafted(schema: type[BaseModel], path: str | Path | None, overrides: Sequence[str] = ()) -> Draft:
+    """What a file (None: nothing) and the overrides say, before anything is known of what they leave out."""
+    return _override(schema, _read(Path(path), ()) if path else Draft({}), overrides)
+
+
+def completed(schema: type[Model], draft: Draft, below: Mapping[str, Any], place: str) -> Model:
+    """A draft as a config, over the values of `below`. Raises ConfigError as `load` does."""
     try:
-        return schema.model_validate(draft.values)
+        return schema.model_validate(_merged(dict(below), draft.values))
     except ValidationError as error:
-        raise ConfigError("\n".join(explain(schema, error, draft.places, str(path)))) from None
+        raise ConfigError("\n".join(explain(schema, error, draft.places, place))) from None
 
 
 def dump(config: BaseModel) -> str:
@@ -74,17 +83,17 @@ def dump(config: BaseModel) -> str:
     return yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _read(path: Path, including: tuple[Path, ...]) -> _Draft:
+def _read(path: Path, including: tuple[Path, ...]) -> Draft:
     if path.resolve() in (known.resolve() for known in including):
         raise ConfigError(f"{path}: base: the files include each other: {' -> '.join(map(str, (*including, path)))}")
     values, places = _parse(path, _text(path, including))
     base = values.pop("base", None)
     if base is None:
-        return _Draft(values, places)
+        return Draft(values, places)
     if not isinstance(base, str):
         raise ConfigError(f"{places['base',]}: base: expected the name of one file, got {base!r}")
     below = _read(path.parent / base, (*including, path))
-    return _Draft(_merged(below.values, values), {**below.places, **places})
+    return Draft(_merged(below.values, values), {**below.places, **places})
 
 
 def _text(path: Path, including: tuple[Path, ...]) -> str:
@@ -147,14 +156,14 @@ def _both_sections(below: Any, above: Any) -> bool:
     return isinstance(below, dict) and isinstance(above, dict)
 
 
-def _override(schema: type[BaseModel], draft: _Draft, overrides: Sequence[str]) -> _Draft:
+def _override(schema: type[BaseModel], draft: Draft, overrides: Sequence[str]) -> Draft:
     pairs = [_pair(override) for override in overrides]
     values, places = draft.values, dict(draft.places)
     for keys, text in sorted(pairs, key=lambda pair: pair[0][-1] != "type"):  # the variant first, then its keys
         value = text if annotation_at(schema, keys) is str else _value(keys, text)
         values = _assigned(values, keys, value, ".".join(keys))
         places[keys] = COMMAND_LINE
-    return _Draft(values, places)
+    return Draft(values, places)
 
 
 def _pair(override: str) -> tuple[Keys, str]:

@@ -47,7 +47,7 @@ class Progress:
     """A live display for a run of `steps` steps; one plain line per `every_s` seconds where there is no terminal.
 
     A context manager. `phase` says what is being done, `update` shows a finished step; each ends
-    the phase before it. `first_step` is the step a resumed run starts from. It never raises for
+    the phase before it. `first_step` is the step a resumed run starts from, `unit` what a step is called. It never raises for
     lack of a metric: what a row does not have is not shown.
     """
 
@@ -56,11 +56,12 @@ class Progress:
         steps: int,
         *,
         first_step: int = 0,
+        unit: str = "step",
         console: Console | None = None,
         every_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._steps = steps
+        self._steps, self._unit = steps, unit
         self._done = first_step
         self._console = console or stdout_console()
         self._every_s = every_s
@@ -105,7 +106,7 @@ class Progress:
         due = now - self._last_line_at >= self._every_s or self._done == self._steps
         if self._live is None and due:
             self._last_line_at = now
-            self._print(Text(progress_line(self._done, self._steps, self._last_row, self._time_left())))
+            self._print(Text(progress_line(self._done, self._steps, self._last_row, self._time_left(), self._unit)))
 
     def _held_out(self) -> dict[str, float]:
         """A held-out accuracy stays on display until the next."""
@@ -135,7 +136,7 @@ class Progress:
             text, start = phase
             parts.append(Spinner("dots", Text(f"{text} … {duration(self._clock() - start)}")))
         if self._last_row:
-            parts.append(progress_panel(self._done, self._steps, self._last_row, self._time_left()))
+            parts.append(progress_panel(self._done, self._steps, self._last_row, self._time_left(), self._unit))
         return Group(*parts)
 
 
@@ -144,10 +145,10 @@ def progress_cells(row: Mapping[str, float]) -> list[tuple[str, str]]:
     return [(label, wording(row[key])) for label, key, wording in SHOWN if key in row]
 
 
-def progress_line(done: int, steps: int, row: Mapping[str, float], left: str) -> str:
+def progress_line(done: int, steps: int, row: Mapping[str, float], left: str, unit: str = "step") -> str:
     """One aligned line for a log file."""
     cells = "  ".join(f"{label} {value:>7}" for label, value in progress_cells(row))
-    return f"step {done:>{len(str(steps))}}/{steps}  {cells}  left {left}"
+    return f"{unit} {done:>{len(str(steps))}}/{steps}  {cells}  left {left}"
 
 
 def unbroken(text: str) -> str:
@@ -155,13 +156,15 @@ def unbroken(text: str) -> str:
     return text.replace(" ", "\u00a0")
 
 
-def progress_panel(done: int, steps: int, row: Mapping[str, float], left: str) -> RenderableType:
+def progress_panel(
+    done: int, steps: int, row: Mapping[str, float], left: str, unit: str = "step"
+) -> RenderableType:
     """A bar and the numbers of the last step."""
     bar = Table.grid(padding=(0, 1), expand=True)
     bar.add_column(no_wrap=True)
     bar.add_column(ratio=1)
     bar.add_column(no_wrap=True)
-    bar.add_row(Text(f"step {done}/{steps}", style="bold"), ProgressBar(steps, done), Text(f"{left} left"))
+    bar.add_row(Text(f"{unit} {done}/{steps}", style="bold"), ProgressBar(steps, done), Text(f"{left} left"))
     cells = [Text.assemble((unbroken(f"{label} "), "dim"), unbroken(value)) for label, value in progress_cells(row)]
     return Group(bar, Text("   ").join(cells))
 

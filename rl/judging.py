@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rewards.judge import PoolJudge
 from rewards.terms import Term
 from rewards.types import ScoredGroup
-from rl.config import TrainConfig
+from rl.config import TermConfig, TrainConfig
 from rl.errors import BadInput, RunFailed
 from rollout.types import Answer, Task
 
@@ -22,15 +22,20 @@ _CHUNK, _PATIENCE_S = 512, 30.0
 _log = logging.getLogger(__name__)
 
 
-def terms_of(config: TrainConfig) -> list[Term]:
-    return [Term(t.name, t.weight, t.params, t.sources, t.label) for t in config.reward.terms]
+def terms_of(terms: Iterable[TermConfig]) -> list[Term]:
+    return [Term(t.name, t.weight, t.params, t.sources, t.label) for t in terms]
 
 
 def start_judge(config: TrainConfig) -> PoolJudge:
-    """The judge of a run. Raises BadInput for a reward that does not load or cannot take its parameters."""
+    """The judge of a run. Raises as `judge_of` does."""
     knobs = config.reward
+    return judge_of(knobs.terms, value=knobs.value, workers=knobs.workers, deadline_s=knobs.deadline_s)
+
+
+def judge_of(terms: Iterable[TermConfig], *, value: str = "sum", workers: int, deadline_s: float) -> PoolJudge:
+    """Raises BadInput for a reward that does not load or cannot take its parameters."""
     try:
-        return PoolJudge(terms_of(config), value=knobs.value, workers=knobs.workers, timeout_s=knobs.deadline_s)
+        return PoolJudge(terms_of(terms), value=value, workers=workers, timeout_s=deadline_s)
     except (ValueError, TypeError) as error:
         raise BadInput(f"reward: {error}") from error
 
@@ -41,6 +46,16 @@ def check_tasks(judge: PoolJudge, tasks: Sequence[Task], *, patience_s: float = 
     Every task is judged with an empty answer; a detail that begins with `task <id>:` blames the task. Rewards that
     are slow even then are asked about as many tasks as `patience_s` allows.
     """
+    blamed, done = unusable(judge, tasks, patience_s=patience_s)
+    if blamed:
+        shown = "".join(f"\n  {line}" for line in blamed[:5])
+        raise BadInput(f"{len(blamed)} of {done} tasks cannot be judged; mend or remove their rows:{shown}")
+    if done < len(tasks):
+        _log.warning("the rewards are slow: only the first %d of %d gold answers were checked", done, len(tasks))
+
+
+def unusable(judge: PoolJudge, tasks: Sequence[Task], *, patience_s: float = _PATIENCE_S) -> tuple[list[str], int]:
+    """What is wrong with each task that cannot be judged, and how many tasks there was time to look at."""
     end, done, blamed = time.monotonic() + patience_s, 0, list[str]()
     while done < len(tasks) and time.monotonic() < end:
         part = tasks[done : done + _CHUNK]
@@ -48,11 +63,7 @@ def check_tasks(judge: PoolJudge, tasks: Sequence[Task], *, patience_s: float = 
         found = zip(part, results, strict=True)
         blamed += [r.detail for task, r in found if not r.status.judged and r.detail.startswith(f"task {task.id}:")]
         done += len(part)
-    if blamed:
-        shown = "".join(f"\n  {line}" for line in blamed[:5])
-        raise BadInput(f"{len(blamed)} of {done} tasks cannot be judged; mend or remove their rows:{shown}")
-    if done < len(tasks):
-        _log.warning("the rewards are slow: only the first %d of %d gold answers were checked", done, len(tasks))
+    return blamed, done
 
 
 def check_verdicts(scored: Sequence[ScoredGroup], *, limit: float, folder: Path) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from rewards.types import Status
 from rl.history import Headline, alarms, headline, read_rows
 from rl.log import Row, replacing
-from rl.plots import DARK, LIGHT, Run, figures, png
+from rl.plots import DARK, LIGHT, Run, Theme, figures, png
 from rl.rollout_records import Sample, read_samples
 from rl.wording import change, count, duration, percent, visible
 from rollout.types import Finish
@@ -33,6 +35,8 @@ CAPTIONS = {
     "signal": "Groups whose answers differ in reward are the only ones that teach. "
     "Excluded answers got no verdict and left the loss; from unparsable ones no result could be read.",
 }
+
+CSS = Path(__file__).with_name("report.css")
 
 CLOSINGS = {
     Finish.BUDGET: "✂ closed by force at {} tokens",
@@ -113,20 +117,24 @@ def data_uri(image: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(image).decode()}"
 
 
+def drawing(draw: Callable[[Theme], Figure], path: Path, alt: str, caption: str) -> str:
+    """Draw a figure: a PNG file in light at `path`, and both appearances as HTML."""
+    light, dark = png(draw(LIGHT)), png(draw(DARK))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(light)
+    return (
+        f'<figure class="card"><picture><source media="(prefers-color-scheme: dark)" srcset="{data_uri(dark)}">'
+        f'<img alt="{text(alt)}" src="{data_uri(light)}"></picture><figcaption>{text(caption)}</figcaption></figure>'
+    )
+
+
 def curves(stories: Sequence[Story], folder: Path, prefix: str) -> str:
-    """Draw every figure: PNG files in `folder` in light, and both appearances in the page."""
-    folder.mkdir(parents=True, exist_ok=True)
-    drawn: list[str] = []
-    for name, draw in figures([Run(story.label, story.rows) for story in stories]).items():
-        light, dark = png(draw(LIGHT)), png(draw(DARK))
-        with replacing(folder / f"{prefix}{name}.png") as temporary:
-            temporary.write_bytes(light)
-        drawn.append(
-            f'<figure class="card"><picture><source media="(prefers-color-scheme: dark)" srcset="{data_uri(dark)}">'
-            f'<img alt="{text(name)} by step" src="{data_uri(light)}"></picture>'
-            f"<figcaption>{text(CAPTIONS[name])}</figcaption></figure>"
-        )
-    return "".join(drawn)
+    """Draw every figure: PNG files in `folder`, and HTML."""
+    drawn = figures([Run(story.label, story.rows) for story in stories]).items()
+    return "".join(
+        drawing(draw, folder / f"{prefix}{name}.png", f"{name} by step", CAPTIONS[name]) for name, draw in drawn
+    )
 
 
 def transcript(when: str, sample: Sample) -> str:
@@ -163,20 +171,20 @@ def transcripts(story: Story) -> str:
     return f"<h2>Transcripts, {text(story.label)}</h2>{''.join(cards)}" if cards else ""
 
 
-def settings(story: Story) -> str:
-    """The run's config and manifest, folded away."""
-    files = [story.folder / name for name in ("config.yaml", "manifest.json")]
+def settings(label: str, folder: Path) -> str:
+    """The config and manifest in a folder, folded away."""
+    files = [folder / name for name in ("config.yaml", "manifest.json")]
     return "".join(
-        f'<details class="card"><summary>{text(story.label)}: {text(path.name)}</summary>'
+        f'<details class="card"><summary>{text(label)}: {text(path.name)}</summary>'
         f'<p class="text">{text(path.read_text(encoding="utf-8"))}</p></details>'
         for path in files
         if path.exists()
     )
 
 
-def started(story: Story) -> str:
-    """When and on what, as the manifest tells."""
-    path = story.folder / "manifest.json"
+def started(folder: Path) -> str:
+    """When and on what, as the manifest in a folder tells."""
+    path = folder / "manifest.json"
     if not path.exists():
         return "ration"
     manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -185,21 +193,34 @@ def started(story: Story) -> str:
     return f"ration {manifest['versions'].get('ration', '')} · {manifest['started']} · {device}"
 
 
-def page(stories: Sequence[Story], drawn: str) -> str:
-    """The whole HTML document. Its policy forbids it to load anything from anywhere."""
-    title = " and ".join(story.label for story in stories)
-    css = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+def styles(path: Path) -> str:
+    """A style sheet in the page."""
+    return f"<style>{path.read_text(encoding='utf-8')}</style>"
+
+
+def document(kind: str, title: str, folders: Sequence[Path], *, policy: str, head: str, body: str) -> str:
+    """A whole HTML document. `policy` is its content security policy, and forbids it to load anything."""
+    about = "".join(f"<p>{text(started(folder))}</p>" for folder in folders)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{text(title)}</title>'
-        f"<style>{css}</style></head><body><header><p>Training report</p><h1>{text(title)}</h1>"
-        f"{''.join(f'<p>{text(started(story))}</p>' for story in stories)}</header>"
-        f"<h2>In short</h2>{headline_table(stories)}{''.join(alarm_list(story) for story in stories)}"
+        f"{head}</head><body><header><p>{text(kind)}</p><h1>{text(title)}</h1>{about}</header>{body}</body></html>\n"
+    )
+
+
+def page(stories: Sequence[Story], drawn: str) -> str:
+    """The report of training runs as an HTML document."""
+    return document(
+        "Training report",
+        " and ".join(story.label for story in stories),
+        [story.folder for story in stories],
+        policy="default-src 'none'; img-src data:; style-src 'unsafe-inline'",
+        head=styles(CSS),
+        body=f"<h2>In short</h2>{headline_table(stories)}{''.join(alarm_list(story) for story in stories)}"
         f"<h2>Curves</h2>{drawn}{''.join(transcripts(story) for story in stories)}"
-        f"<h2>Settings</h2>{''.join(settings(story) for story in stories)}"
-        f"<footer>Made from metrics.jsonl by ration report. Self-contained: nothing is loaded.</footer></body></html>\n"
+        f"<h2>Settings</h2>{''.join(settings(story.label, story.folder) for story in stories)}"
+        f"<footer>Made from metrics.jsonl by ration report. Self-contained: nothing is loaded.</footer>",
     )
 
 

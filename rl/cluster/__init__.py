@@ -29,7 +29,7 @@ class ClusterJudge:
 
     def __init__(self, config: TrainConfig) -> None:
         actor: Any = ray.remote(JudgeActor).options(num_cpus=0, scheduling_strategy="SPREAD")
-        self._weights = {term.label: term.weight for term in terms_of(config)}
+        self._weights = {term.label: term.weight for term in terms_of(config.reward.terms)}
         self._value, self._deadline_s = config.reward.value, config.cluster.deadline_s
         alone = config.reward.model_copy(update={"value": "sum"} if self._value in SCOPES else {})
         settings = config.model_copy(update={"reward": alone})  # z-scores need all groups: they come after

@@ -23,6 +23,10 @@ class Strategy(Protocol):
         """
         ...
 
+    def room(self, budgets: Sequence[int]) -> int:
+        """Tokens that the longest thought may take, with what the strategy adds to the prompt."""
+        ...
+
 
 def grid(budgets: Sequence[int], kind: str) -> BudgetPrior:
     """Every budget of an evaluation's grid, with equal weight."""

@@ -19,6 +19,9 @@ class Hard:
     ) -> list[Group]:
         return await sampler.groups([task], [grid(budgets, "hard")], size=samples, seed=seed)
 
+    def room(self, budgets: Sequence[int]) -> int:
+        return budgets[-1]
+
 
 @dataclass(frozen=True, slots=True)
 class Separate:
@@ -33,3 +36,6 @@ class Separate:
             for prior in priors
             for group in await sampler.groups([task], [prior], size=samples, seed=seed + prior.largest)
         ]
+
+    def room(self, budgets: Sequence[int]) -> int:
+        return budgets[-1]

@@ -45,6 +45,9 @@ class Stated:
         groups = await asyncio.gather(*(own.groups([task], [p], size=samples, seed=seed + p.target) for p in priors))
         return [under(group, budget) for (group,), budget in zip(groups, budgets, strict=True)]
 
+    def room(self, budgets: Sequence[int]) -> int:
+        return max(self.cap, budgets[-1]) + len(WORDINGS.get(self.wording, self.wording))  # no token is shorter
+
 
 @dataclass(frozen=True, slots=True)
 class EffortShare:
@@ -64,3 +67,6 @@ class EffortShare:
         priors = [replace(single, efforts=(budget / largest,)) for budget in budgets]
         groups = await asyncio.gather(*(sampler.groups([task], [p], size=samples, seed=seed) for p in priors))
         return [under(group, budget) for (group,), budget in zip(groups, budgets, strict=True)]
+
+    def room(self, budgets: Sequence[int]) -> int:
+        return budgets[-1]

@@ -57,6 +57,9 @@ class Wait:
         rollouts = await asyncio.gather(*(self._rollout(sampler, prompt, prior, marks, one) for one in own))
         return [Group(task, prior, tuple(rollouts))]
 
+    def room(self, budgets: Sequence[int]) -> int:
+        return budgets[-1]
+
     async def _rollout(
         self, sampler: Sampler, prompt: TokenIds, prior: BudgetPrior, marks: Markers, seed: int
     ) -> Rollout:
