@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from benchmarks.lab.experiments import START, Experiment
-from benchmarks.lab.intervals import Interval, interval
+from benchmarks.lab.intervals import interval
 from benchmarks.lab.tables import Arms
+from rl.evaluation.intervals import Interval
 from rl.plots import LIGHT, legend_style, new_figure, png
 
 

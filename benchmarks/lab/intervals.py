@@ -3,31 +3,23 @@
 Arrays are [K, N]: K seeds, and N problems of each seed, which need not be the same problems. A draw takes K seeds
 with replacement, and for each of them N of its problems with replacement, so that an interval speaks of other
 seeds and other problems alike. With the few seeds of the laboratory it is narrower than the truth: three seeds
-know little about a fourth. Two arms are compared problem by problem, on the same seeds and problems.
+know little about a fourth. Two arms are compared problem by problem, on the same seeds and problems. One model's
+evaluation has problems only, and answers without a verdict: that is `rl.evaluation.intervals`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rl.evaluation.intervals import Interval, around
+from rl.types import Array
+
 DRAWS = 4000
 SEED = 0
 """Of the resampling: the same numbers give the same table."""
-
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean, and the 2.5th and 97.5th percentile of its bootstrap."""
-
-    mean: float
-    low: float
-    high: float
 
 
 def resampled(values_KN: Array, choose: Callable[[int, tuple[int, ...]], NDArray[np.int64]], draws: int) -> Array:
@@ -42,7 +34,7 @@ def interval(values_KN: ArrayLike) -> Interval:
     """The mean and where it would lie with other seeds and problems. Raises ValueError unless there are some."""
     values = _matrix(values_KN)
     means_B = resampled(values, _chooser(), DRAWS)
-    return _interval(float(values.mean()), means_B)
+    return around(float(values.mean()), means_B)
 
 
 def difference(one_KN: ArrayLike, other_KN: ArrayLike) -> Interval:
@@ -55,12 +47,7 @@ def ratio(one_KN: ArrayLike, other_KN: ArrayLike) -> Interval:
     """The mean of `one` over the mean of `other`, both of the same draws. Raises ValueError as `difference` does."""
     one, other = _pair(one_KN, other_KN)
     above_B, below_B = resampled(one, _chooser(), DRAWS), resampled(other, _chooser(), DRAWS)
-    return _interval(float(one.mean() / other.mean()), above_B / below_B)
-
-
-def _interval(mean: float, means_B: Array) -> Interval:
-    low, high = np.percentile(means_B, [2.5, 97.5])
-    return Interval(mean, float(low), float(high))
+    return around(float(one.mean() / other.mean()), above_B / below_B)
 
 
 def _chooser() -> Callable[[int, tuple[int, ...]], NDArray[np.int64]]:

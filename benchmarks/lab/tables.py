@@ -14,7 +14,9 @@ from typing import TypeAlias
 import numpy as np
 
 from benchmarks.lab.experiments import START, Experiment
-from benchmarks.lab.intervals import Array, Interval, difference, interval, ratio
+from benchmarks.lab.intervals import difference, interval, ratio
+from rl.evaluation.intervals import Interval
+from rl.types import Array
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from rl.evaluation.records import Problem
 
 
 def agreement(forked: Sequence[Problem], separate: Sequence[Problem]) -> dict[str, Any]:
-    """Accuracy of separate runs less that of the forks, paired over the problems that have both, with intervals.
+    """Accuracy of the forks (a) less that of separate runs (b), paired over the problems of both, with intervals.
 
-    They are samples of the same distributions: an interval that excludes 0 says that the forks are not to be trusted.
+    Both are samples of the same distributions: an interval that excludes 0 says that the forks are not to be trusted.
     `tokens` compares what the engine sampled for both.
     """
     both = {problem.id for problem in separate}

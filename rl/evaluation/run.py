@@ -28,7 +28,7 @@ from rl.evaluation.page import make_eval_report
 from rl.evaluation.prompting import Asked, ask
 from rl.evaluation.records import SAMPLES, Problem
 from rl.evaluation.sampling import Source, Start, source_of
-from rl.evaluation.store import claimed, done_before, keep
+from rl.evaluation.store import FORKS, claimed, done_before, keep
 from rl.evaluation.strategies import build
 from rl.evaluation.summary import summarize
 from rl.judging import judge_of, unusable
@@ -36,9 +36,6 @@ from rl.log import replacing, write_manifest
 from rollout.strategies.base import Strategy
 from rollout.strategies.hard import Separate
 from rollout.types import Task
-
-FORKS = "forks.jsonl"
-"""The problems that were also thought about anew for each budget (`check_forks`)."""
 
 
 @dataclass(frozen=True)

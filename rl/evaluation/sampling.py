@@ -107,4 +107,4 @@ class ClusterSource:
         if not (self._knows_tokens and answer.token_ids):
             return None
         found = confidence(task, answer, tokenizer=self._weights)
-        return found.value if found.status is Status.OK else None
+        return found.value if found.status in (Status.OK, Status.WRONG) else None

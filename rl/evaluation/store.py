@@ -15,6 +15,9 @@ from rl.evaluation.records import SAMPLES, Problem, read_problems, to_line
 from rl.log import replacing
 from rollout.types import Task
 
+FORKS = "forks.jsonl"
+"""The problems that were also thought about anew for each budget (`check_forks`)."""
+
 KEY = "key.json"
 """Everything that the samples depend on; results under another key are not mixed with them."""
 

@@ -3,7 +3,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from benchmarks.lab.intervals import Interval, difference, interval, ratio, resampled
+from benchmarks.lab.intervals import difference, interval, ratio, resampled
+from rl.evaluation.intervals import Interval
 
 
 def test_equal_values_have_no_width():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks.lab.experiments import EXPERIMENTS, START
-from benchmarks.lab.intervals import Interval
 from benchmarks.lab.tables import KINDS, Measured, budget_table, direction, every_budget, gains, read
+from rl.evaluation.intervals import Interval
 
 EXPERIMENT = EXPERIMENTS["brpo_vs_grpo"]
 

@@ -43,11 +43,14 @@ class Runs:
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         """`ration train` on the config, with further overrides or options; what it prints goes to NAME.txt."""
+        return self.spawn(name, "train", str(self.config), *self.settings, f"run.name={name}", *arguments)
+
+    def spawn(self, name: str, *words: str) -> subprocess.Popen[bytes]:
+        """`ration` with these words; what it prints goes to NAME.txt."""
         key, _, value = self._mark.partition("=")
-        command = [sys.executable, "-m", "rl", "train", str(self.config), *self.settings, f"run.name={name}"]
         with self.printed(name).open("a") as file:
             return subprocess.Popen(
-                [*command, *arguments],
+                [sys.executable, "-m", "rl", *words],
                 cwd=ROOT,
                 env={**os.environ, key: value},
                 stdout=file,

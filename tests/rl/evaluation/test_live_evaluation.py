@@ -1,0 +1,101 @@
+"""`ration eval` for real: Ray, vLLM and judging processes, an engine that dies, a command that is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from live_runs import Runs
+
+from rl.evaluation.finished import RESULT
+from rl.evaluation.records import SAMPLES, read_problems
+from rl.evaluation.store import FORKS
+
+PROBLEMS, SAMPLES_EACH = 96, 2
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    found = Runs(tmp_path_factory.mktemp("evaluations"))
+    yield found
+    found.close()
+
+
+def words(runs: Runs, out: Path) -> list[str]:
+    return [
+        *("eval", "--model", str(runs.folder / "model"), "--data", "reasoning_gym:chain_sum", f"limit={PROBLEMS}"),
+        *("--budgets", "4,8,12", "--samples", str(SAMPLES_EACH), "--check-forks", "8", f"out={out}"),
+        *("model.dtype=float32", "rollout.answer_tokens=4", "rollout.max_in_flight=16", "workers=1"),
+        *("tasks.0.prompt={prompt}", "tasks.0.data.prompt=metadata.expression"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole(runs):
+    out = runs.folder / "whole"
+    assert runs.end(runs.spawn("whole", *words(runs, out))) == 0, runs.printed("whole").read_text()[-3000:]
+    return out
+
+
+def lines(out: Path) -> int:
+    path = out / SAMPLES
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def test_every_problem_is_answered_at_every_budget(whole):
+    problems = list(read_problems(whole / SAMPLES))
+    assert len(problems) == PROBLEMS
+    assert {len(problem.trials) for problem in problems} == {SAMPLES_EACH}
+    verdicts = [verdict for problem in problems for trial in problem.trials for verdict in trial.verdicts]
+    assert [verdict.budget for verdict in verdicts[:3]] == [4, 8, 12]
+    assert all(verdict.thinking_tokens <= verdict.budget and verdict.answer_tokens <= 4 for verdict in verdicts)
+    for trial in (trial for problem in problems for trial in problem.trials):
+        cuts = [verdict.cut for verdict in trial.verdicts]
+        assert cuts == sorted(cuts)
+        assert cuts[-1] == len(trial.thoughts[0].text)
+    result = json.loads((whole / RESULT).read_text())
+    assert [point["budget"] for point in result["budgets"]] == [4, 8, 12]
+    assert result["forks"]["n_problems"] == sum(1 for _ in read_problems(whole / FORKS)) == 8
+    assert result["forks"]["tokens"]["separate"] > result["forks"]["tokens"]["forked"]
+
+
+def test_a_dead_engine_and_a_killed_command_change_nothing(runs, whole):
+    """First the engine's core dies, then the whole command; the command given again ends with the same bytes."""
+    out = runs.folder / "disturbed"
+    process = runs.spawn("disturbed", *words(runs, out))
+    runs.until(process, "disturbed", lambda: lines(out) >= 8)
+    cores = [pid for pid, name in runs.alive().items() if "EngineCore" in name]
+    for core in cores:
+        os.kill(core, signal.SIGKILL)
+    before = lines(out)
+    runs.when(process, "disturbed", lambda: lines(out) > before + 16, signal.SIGKILL)
+    process.wait()
+    assert len(cores) == 1
+    assert not (out / RESULT).exists()
+    assert 8 < lines(out) < PROBLEMS
+    assert runs.end(runs.spawn("disturbed", *words(runs, out))) == 0, runs.printed("disturbed").read_text()[-3000:]
+    assert (out / RESULT).read_bytes() == (whole / RESULT).read_bytes()
+
+
+def test_bad_input_ends_with_2_and_one_line(runs):
+    for more, why in (
+        (
+            ["--model", "runs/nowhere", "--data", "gsm9k", "--budgets", "8"],
+            "no task is named 'gsm9k'; did you mean gsm8k",
+        ),
+        (["--model", str(runs.folder / "model"), "--data", "gsm8k"], "which budgets?"),
+        (["--data", "gsm8k", "--budgets", "8"], "which model?"),
+        (
+            ["--model", str(runs.folder), "--data", "gsm8k", "--budgets", "8"],
+            "neither a model (config.json), nor a run",
+        ),
+    ):
+        name = f"bad{len(more)}{len(why)}"
+        process: subprocess.Popen[bytes] = runs.spawn(name, "eval", *more)
+        assert runs.end(process) == 2
+        assert why in runs.printed(name).read_text().replace("\n", " ")
+        assert "Traceback" not in runs.printed(name).read_text()
