@@ -25,7 +25,7 @@ from rl.model import Policy
 from rl.samples import flatten
 from rl.tiny import build_model, build_tokenizer
 from rl.types import Credit
-from rollout.types import Answer, BudgetPrior, Finish, Group, Rollout, Task
+from rollout.types import Answer, BudgetPrior, Finish, Group, Rollout, Task, VersionSpan
 
 FORCED = tuple(range(20, 28))  # a closing string and a cue
 
@@ -36,7 +36,8 @@ def tokens(rng: random.Random, count: int) -> tuple[int, ...]:
 
 def answer(rng: random.Random, budget: int, longest: int) -> Answer:
     ids = tokens(rng, rng.randint(16, longest))
-    return Answer(budget, budget, FORCED, ids, (-4.0,) * len(ids), "", Finish.STOP)
+    spans = (VersionSpan(0, 0, len(ids)),)
+    return Answer(budget, budget, FORCED, ids, (-4.0,) * len(ids), "", Finish.STOP, versions=spans)
 
 
 def group_of(
@@ -51,7 +52,7 @@ def group_of(
             token_ids=tokens(rng, thinking),
             logprobs=(-4.0,) * thinking,
             finish=Finish.BUDGET,
-            versions=(),
+            versions=(VersionSpan(0, 0, thinking),),
             answers=tuple(tuple(answer(rng, budget, longest) for _ in range(answers)) for budget in budgets),
         )
         for _ in range(rollouts)

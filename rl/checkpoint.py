@@ -25,13 +25,13 @@ CONFIG = "config.yaml"
 class State:
     """Where a run stands: `step` batches trained on, which is also its place in the data and its weight version.
 
-    `trigger` is the state of a budget schedule that waits for a statistic, `tasks` that of a task stream which
+    `grade` is the value of `run.best` for these weights, None where it is not known. `trigger` is the state of a budget schedule that waits for a statistic, `tasks` that of a task stream which
     depends on what was observed; a permutation has none.
     """
 
     step: int
     sampled_total: int
-    accuracy: float
+    grade: float | None
     trigger: Mapping[str, Any]
     identity: Mapping[str, Any]
     tasks: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -133,19 +133,30 @@ def all_of(run: Path) -> list[Path]:
 
 
 def prune(run: Path, keep_last: int) -> None:
-    """Remove all but the newest `keep_last` and the one with the best accuracy; a damaged one is never the best."""
+    """Remove all but the newest `keep_last` and the one with the best grade; a damaged one is never the best."""
     folders = all_of(run)
-    best = max(folders, key=_accuracy, default=None)
+    best = max(folders, key=_grade, default=None)
     for folder in folders[:-keep_last]:
         if folder != best:
             shutil.rmtree(folder)
 
 
-def _accuracy(folder: Path) -> float:
+def _grade(folder: Path) -> float:
     try:
-        return read(folder).accuracy
+        grade = read(folder).grade
     except BadInput:  # of use to nobody, and no reason to end a run that has just saved another
         return -math.inf
+    return -math.inf if grade is None else grade
+
+
+def regrade(folder: Path, grade: float | None) -> None:
+    """Note in a complete checkpoint what its weights turned out to be worth."""
+    path = folder / MANIFEST
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["state"]["grade"] = grade
+    writing = path.with_name(f".{MANIFEST}")
+    _write_synced(writing, json.dumps(manifest, indent=1))
+    writing.rename(path)
 
 
 def find(runs: Path, name: str, resume: str) -> tuple[Path, Path | None]:

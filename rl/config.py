@@ -7,7 +7,7 @@ did-you-mean live in `rl.config_file`, what may be said of data in `rl.config_da
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
@@ -28,10 +28,19 @@ class RunConfig(Section):
     keep_last: int = Field(default=2, gt=0, description="checkpoints kept beside the best one")
     max_sampled_tokens: int = Field(default=0, ge=0, description="end after the step that reaches it; 0 is no limit")
     eval_every: int = Field(default=0, ge=0, description="0 evaluates before the first and after the last step only")
+    eval_budgets: tuple[int, ...] = Field(default=(), description="thinking budgets of it; empty: the largest alone")
+    best: str = Field(default="", description="metric whose best checkpoint is kept; empty: accuracy, held out if any")
     excluded_limit: float = Field(
         default=0.5, gt=0, le=1, description="stop when more of a batch than this has no verdict"
     )
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
+
+    @field_validator("eval_budgets")
+    @classmethod
+    def _ascending(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if list(value) != sorted(set(value)) or min(value, default=1) < 1:
+            raise ValueError(f"budgets of at least 1, ascending without repetition; got {list(value)}")
+        return value
 
 
 class WarmupConfig(Section):
@@ -115,6 +124,11 @@ class RewardConfig(Section):
     deadline_s: float = Field(default=10.0, gt=0, description="for one answer; then its worker is killed")
 
 
+Correction: TypeAlias = (
+    Literal["none", "tis", "icepop", "ratio"] | dict[Literal["tis", "icepop"], float | tuple[float, float]]
+)
+
+
 class LossConfig(Section):
     """From credit to gradient (`rl.losses`)."""
 
@@ -123,24 +137,34 @@ class LossConfig(Section):
     aggregation: Literal["token_mean", "sequence_mean"] | Annotated[int, Field(gt=0)] = Field(
         default="token_mean", description="a number of tokens divides by that constant, the L_max of Dr. GRPO"
     )
-    correction: Literal["none", "tis", "icepop", "ratio"] = Field(
-        default="tis", description="of the engine-learner gap: a weight, or `ratio`, clipped against the engine itself"
+    correction: Correction = Field(
+        default="tis",
+        description="of the engine-learner gap: a weight, such as {tis: 2.0} or {icepop: [0.5, 5.0]}, "
+        "or `ratio`, clipped against the engine itself",
     )
-    tis_cap: float = Field(default=2.0, gt=0)
-    icepop: tuple[float, float] = Field(default=(0.5, 5.0), description="between which weights a token is trained")
     kl: dict[Literal["k1", "k2", "k3"], float] = Field(
         default_factory=dict[Literal["k1", "k2", "k3"], float],
         max_length=1,
         description="estimator and weight, such as {k3: 0.01}; empty: no reference",
     )
 
-    @model_validator(mode="after")
-    def _consistent(self) -> LossConfig:
-        if not 0 < self.icepop[0] < self.icepop[1]:
-            raise ValueError(f"icepop: a low and a high weight, not {list(self.icepop)}")
-        if min(self.kl.values(), default=1.0) <= 0:
-            raise ValueError(f"kl: a weight above 0, not {self.kl}; leave it empty for none")
-        return self
+    @field_validator("kl")
+    @classmethod
+    def _kl_pulls(cls, value: dict[str, float]) -> dict[str, float]:
+        if min(value.values(), default=1.0) <= 0:
+            raise ValueError(f"a weight above 0, not {value}; leave it empty for none")
+        return value
+
+    @field_validator("correction")
+    @classmethod
+    def _correction_leaves_something(cls, value: Correction) -> Correction:
+        if isinstance(value, str):
+            return value
+        for name, limits in value.items():
+            low, high = (0.0, limits) if isinstance(limits, float) else limits
+            if isinstance(limits, float) != (name == "tis") or not 0 <= low < high:
+                raise ValueError(f"tis has a cap above 0, icepop a low and a high weight; got {value}")
+        return value
 
 
 class LearnerConfig(Section):
@@ -236,7 +260,7 @@ class TrainConfig(Section):
         from rl.triggers import largest_budget
 
         algorithm = build(self.algorithm)
-        largest = largest_budget(algorithm, self.run.steps)
+        largest = max(largest_budget(algorithm, self.run.steps), *self.run.eval_budgets, 0)
         if largest + self.rollout.answer_tokens >= self.model.context:
             raise ValueError(
                 f"a budget of {largest} and {self.rollout.answer_tokens} answer tokens leave no room for a prompt "

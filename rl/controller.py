@@ -22,9 +22,9 @@ from rollout.sampler import uniform_of
 class Run:
     """What the loop works with. `max_sampled_tokens` (0: no limit) ends the run after the step that reaches it.
 
-    Of the verbs, `check` refuses a batch without verdicts, `evaluate` gives held-out metrics of the published
-    weights, `log` records a step, `moved` why the budget moved, `save` what is needed to go on after so many
-    steps, and `stopping` says that the run is to save and end after this step.
+    `check` refuses a batch without verdicts; `evaluate` has the published weights sample held-out problems, if due or
+    asked for anyway, and returns what waits for the metrics; `log` records a step, `moved` why the budget moved,
+    `save` what is needed to go on; `stopping` says that the run is to end after this step.
     """
 
     algorithm: Algorithm
@@ -43,9 +43,8 @@ class Run:
     sampled_total: int
     max_sampled_tokens: int
     save_every: int
-    eval_every: int
     check: Callable[[Sequence[ScoredGroup]], None]
-    evaluate: Callable[[int], dict[str, float]]
+    evaluate: Callable[[int, bool], Callable[[], dict[str, float]]]
     log: Callable[[dict[str, float], Sequence[ScoredGroup]], None]
     moved: Callable[[int, str], None]
     save: Callable[[int, dict[str, float]], None]
@@ -53,14 +52,14 @@ class Run:
 
 
 def train(run: Run) -> None:
-    """Train from the learner's version to `run.steps`.
-
-    The batch of step s is the s-th of the task stream, sampled with a seed of s: the data do not tell where a run was
-    resumed. `lookahead` = 0 samples it by the weights that it trains; k, up to k steps ahead, and its lag is logged.
+    """Train from the learner's version to `run.steps`. The batch of step s is the s-th of the task stream, sampled with
+    a seed of s: the data do not tell where a run was resumed. `lookahead` = 0 samples it by the weights that it
+    trains; k, up to k steps ahead, and its lag is logged. Held-out problems are sampled beside it: row s has what the
+    weights made of them from which step s went on.
     """
     learner, total = run.learner, run.sampled_total
     learner.publish()
-    held_out = run.evaluate(0) if learner.version == 0 else {}
+    evaluation = run.evaluate(learner.version, learner.version == 0)
     in_flight: deque[Pending] = deque()
     for step in range(learner.version, run.steps):
         watch = Stopwatch()
@@ -80,18 +79,19 @@ def train(run: Run) -> None:
         batch = select(scored, credits, drop_zero_signal=run.drop_zero_signal, share=run.share)
         stats = {"group/dropped": float(batch.dropped), **shaped_metrics(credits), **learner.update(batch.samples)}
         watch.lap("learn")
+        stats |= evaluation()
+        watch.lap("evaluate")
         stats |= learner.publish()
         watch.lap("publish")
         done, stopping = step + 1, run.stopping()
         total += sampled(groups)
         last = done == run.steps or 0 < run.max_sampled_tokens <= total
-        if due(done, run.eval_every) or last:
-            held_out = run.evaluate(done)
-        stats |= accounts(groups, batch.samples) | held_out | source_metrics(scored, run.tasks.sources)
+        evaluation = run.evaluate(done, last) if last or not stopping else dict[str, float]
+        stats |= evaluation() if last else {}
+        stats |= accounts(groups, batch.samples) | source_metrics(scored, run.tasks.sources)
         row = summarize(
             step, scored, stats, watch.times(), sampled_total=total, informative=batch.informative, version=step
         )
-        held_out = {}
         run.log(row, scored)
         if cause := run.trigger.observe(step, row, step + 1 + len(in_flight)):
             run.moved(step, cause)

@@ -9,33 +9,25 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rewards.types import ScoredGroup
 from rl import checkpoint, controller, mixes
 from rl.algorithms import Algorithm, build
 from rl.config import TrainConfig
 from rl.config_file import dump
 from rl.console import Progress, print_summary, print_transcripts
+from rl.desk import Desk
 from rl.errors import BadInput, RunFailed
 from rl.history import read_rows
-from rl.judging import check_tasks, check_verdicts, start_judge
-from rl.ledger import sampled
+from rl.judging import check_tasks, start_judge
 from rl.log import RunLog, write_manifest
-from rl.metrics import accuracy
-from rl.ports import Judge
 from rl.report import make_report
-from rl.rollout_records import read_samples, write_rollouts, write_samples
-from rl.streams import Resumable
+from rl.rollout_records import read_samples
 from rl.tasks import TaskStream, load_data
-from rl.triggers import Trigger, largest_budget, plateau_of
+from rl.triggers import largest_budget
 from rollout.prompts import markers, prompt_ids
-from rollout.types import BudgetPrior, Task
-
-HELD_OUT_SEED = 1 << 40
+from rollout.types import Task
 
 
 def train(config: TrainConfig, *, resume: str | None = None, argv: Sequence[str] = ()) -> Path:
@@ -87,95 +79,6 @@ def train(config: TrainConfig, *, resume: str | None = None, argv: Sequence[str]
     return finish(folder)
 
 
-class Desk:
-    """The loop's verbs on the run folder: log, save, evaluate."""
-
-    def __init__(
-        self,
-        config: TrainConfig,
-        folder: Path,
-        log: RunLog,
-        progress: Progress,
-        cluster: Any,
-        judge: Judge,
-        held_out: Sequence[Task],
-        algorithm: Algorithm,
-    ) -> None:
-        self._config, self._folder, self._log, self._progress = config, folder, log, progress
-        self._cluster, self._judge, self._held_out, self._algorithm = cluster, judge, held_out, algorithm
-        self._trigger = Trigger(plateau_of(algorithm))
-        self._evaluated = 0  # tokens sampled on held-out problems since the last row
-
-    def run(self, tasks: Resumable, state: checkpoint.State | None, stopping: Callable[[], bool]) -> controller.Run:
-        knobs = self._config
-        if state:
-            self._trigger.restore(state.trigger)
-            tasks.restore(state.tasks)
-        return controller.Run(
-            algorithm=self._algorithm,
-            trigger=self._trigger,
-            tasks=tasks,
-            engines=self._cluster.engines,
-            judge=self._judge,
-            learner=self._cluster.learner,
-            steps=knobs.run.steps,
-            lookahead=knobs.run.lookahead,
-            prompts=knobs.rollout.prompts_per_step,
-            group_size=knobs.rollout.group_size,
-            drop_zero_signal=knobs.learner.drop_zero_signal,
-            share=knobs.learner.share,
-            seed=knobs.run.seed << 20,
-            sampled_total=state.sampled_total if state else 0,
-            max_sampled_tokens=knobs.run.max_sampled_tokens,
-            save_every=knobs.run.save_every,
-            eval_every=knobs.run.eval_every,
-            check=partial(check_verdicts, limit=knobs.run.excluded_limit, folder=self._folder),
-            evaluate=self.evaluate,
-            log=self.log,
-            moved=self.moved,
-            save=partial(self.save, tasks),
-            stopping=stopping,
-        )
-
-    def log(self, row: dict[str, float], scored: Sequence[ScoredGroup]) -> None:
-        step, row = int(row["step"]), row | {"ledger/evaluation": float(self._evaluated)}
-        self._evaluated = 0
-        write_rollouts(self._folder, step, scored)
-        self._log.log(step, row)
-        self._progress.update(step, row)
-
-    def moved(self, step: int, cause: str) -> None:
-        """The budget's schedule has moved: a line for people, and one in events.jsonl."""
-        self._log.event(step, "budget", cause)
-        self._progress.note(f"step {step}: the budget moves: {cause}")
-
-    def save(self, tasks: Resumable, done: int, row: dict[str, float]) -> None:
-        state = checkpoint.State(
-            step=done,
-            sampled_total=int(row["tokens/sampled_total"]),
-            accuracy=row.get("heldout/accuracy", 0.0) if self._held_out else row["accuracy/mean"],
-            trigger=self._trigger.state(),
-            identity=checkpoint.identity(self._config),
-            tasks=tasks.state(),
-        )
-        checkpoint.write(self._folder, state, self._cluster.learner.save)
-        checkpoint.prune(self._folder, self._config.run.keep_last)
-
-    def evaluate(self, done: int) -> dict[str, float]:
-        """Accuracy on the held-out problems, one rollout each, at the run's own temperature and largest budget."""
-        if not self._held_out:
-            return {}
-        last = self._config.run.steps - 1  # a schedule is asked about the steps of the run, and nothing beyond
-        asked = self._algorithm.budgets(min(done, last), moves=self._trigger.moves)
-        prior = replace(BudgetPrior.single(asked.largest), target=asked.target)
-        priors = [prior] * len(self._held_out)
-        groups = self._cluster.engines.submit(self._held_out, priors, group_size=1, seed=HELD_OUT_SEED).result()
-        scored = self._judge.score(groups)
-        write_samples(self._folder, "samples_before" if done == 0 else "samples_after", scored)
-        self._evaluated += sampled(groups)
-        return {"heldout/accuracy": accuracy([group.results[0][-1][0] for group in scored])}
-
-
 def prepare_model(config: TrainConfig, held_out: Sequence[Task]) -> str:
     """The model's path; `tiny` is built and warmed up first, in a process of its own with its own libraries."""
     if config.model.path != "tiny":
@@ -209,7 +112,7 @@ def check_prompts(config: TrainConfig, model: str, tasks: Sequence[Task], algori
     from rl.actors import prompt_format
 
     codec, style = load_tokenizer(model), prompt_format(config)
-    budget = largest_budget(algorithm, config.run.steps)
+    budget = max(largest_budget(algorithm, config.run.steps), *config.run.eval_budgets, 0)
     try:
         marks = markers(style, codec)
         prompts = [prompt_ids(task, style, codec, budget=budget) for task in tasks]

@@ -88,6 +88,13 @@ def budget_accuracy(scored: Sequence[ScoredGroup]) -> dict[str, float]:
     return {f"accuracy/budget_{budget}": accuracy(results) for budget, results in sorted(at_budget.items())}
 
 
+def held_out_metrics(scored: Sequence[ScoredGroup]) -> dict[str, float]:
+    """`heldout/accuracy` at the largest budget; of several, also `heldout/budget_<b>` and their mean, `heldout/anytime`."""
+    found = {"heldout/accuracy": accuracy(at_largest(scored))}
+    by_budget = {name.replace("accuracy/", "heldout/"): value for name, value in budget_accuracy(scored).items()}
+    return found | by_budget | ({"heldout/anytime": mean(list(by_budget.values()))} if by_budget else {})
+
+
 def label(source: str) -> str:
     """The name of a source or term in metrics: what is neither letter, digit, `.`, `-` nor `_` becomes `_`."""
     return re.sub(r"[^\w.-]+", "_", source)

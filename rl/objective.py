@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rl.aggregation import Weights, weights_named
-from rl.config import LossConfig
+from rl.config import Correction, LossConfig
 from rl.losses import clipped_surrogate, icepop_weight, is_clipped, kl_k1, kl_k2, kl_k3, no_weight, tis_weight
 
 PairOfLogps: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -83,22 +83,26 @@ class Objective:
         return self.divergence(logp_T, ref_logp_T.detach())
 
 
+def correction_of(knob: Correction) -> PairOfLogps:
+    """The weight that a config names, with the limits that it gives."""
+    if isinstance(knob, str):
+        return {"none": no_weight, "ratio": no_weight, "tis": tis_weight, "icepop": icepop_weight}[knob]
+    ((_, limits),) = knob.items()
+    if isinstance(limits, tuple):
+        return partial(icepop_weight, low=limits[0], high=limits[1])
+    return partial(tis_weight, cap=limits)
+
+
 def build_objective(config: LossConfig) -> Objective:
     """Choose the formulas by their names in the config, once; the formulas themselves never see it."""
     clips = {"clip_low": config.clip_low, "clip_high": config.clip_high}
-    corrections: dict[str, PairOfLogps] = {
-        "none": no_weight,
-        "ratio": no_weight,
-        "tis": partial(tis_weight, cap=config.tis_cap),
-        "icepop": partial(icepop_weight, low=config.icepop[0], high=config.icepop[1]),
-    }
     divergence, kl_weight = next(iter(config.kl.items()), (None, 0.0))
     return Objective(
         weights=weights_named(config.aggregation),
         surrogate=partial(clipped_surrogate, **clips),
         clipped=partial(is_clipped, **clips),
         denominator=of_engine if config.correction == "ratio" else of_learner,
-        correction=corrections[config.correction],
+        correction=correction_of(config.correction),
         divergence=DIVERGENCES[divergence] if divergence else None,
         kl_weight=kl_weight,
     )

@@ -148,7 +148,12 @@ def _branch(group: Group, credit: Credit, g: int, first: int) -> Branch:
 
 
 def _stretch(sampled: Rollout | Answer, credit: Sequence[float]) -> Stretch:
-    """Tokens with their credit; one without a weight version was put there by a strategy and is not trained."""
+    """Tokens with their credit; one without a weight version was put there by a strategy and is not trained.
+
+    Raises ValueError when no token has one: nothing would be trained, and nobody be told.
+    """
+    if sampled.token_ids and not sampled.versions:
+        raise ValueError(f"{len(sampled.token_ids)} tokens without a weight version: which weights sampled them?")
     version_T = [GIVEN] * len(sampled.token_ids)
     for span in sampled.versions:
         version_T[span.start : span.end] = [span.version] * (span.end - span.start)

@@ -15,8 +15,8 @@ from rl.config_file import load
 from rl.errors import BadInput
 
 
-def state(step: int, accuracy: float = 0.5, **changes) -> State:
-    return State(step, 100 * step, accuracy, 0, {"run.seed": 0}, **changes)
+def state(step: int, grade: float = 0.5, **changes) -> State:
+    return State(step, 100 * step, grade, 0, {"run.seed": 0}, **changes)
 
 
 def fill(folder: Path) -> None:
@@ -35,9 +35,9 @@ def names(run: Path) -> list[str]:
 
 
 def test_a_checkpoint_is_read_back_as_it_was_written(tmp_path):
-    folder = write(tmp_path, state(12, accuracy=0.25), fill)
+    folder = write(tmp_path, state(12, grade=0.25), fill)
     assert folder == folder_of(tmp_path, 12) == tmp_path / "checkpoints" / "step_000012"
-    assert read(folder) == state(12, accuracy=0.25)
+    assert read(folder) == state(12, grade=0.25)
     assert (folder / "learner" / "zero" / "rank0.pt").read_bytes() == b"optimizer"
     assert json.loads((folder / MANIFEST).read_text())["files"] == {
         "hf/model.safetensors": 7,
@@ -75,12 +75,12 @@ def test_what_a_crash_left_at_the_same_step_is_not_mixed_in(tmp_path):
 
 
 def test_a_step_that_is_saved_again_is_replaced_only_by_a_complete_one(tmp_path):
-    folder = write(tmp_path, state(2, accuracy=0.1), fill)
+    folder = write(tmp_path, state(2, grade=0.1), fill)
     with pytest.raises(KeyboardInterrupt):
-        write(tmp_path, state(2, accuracy=0.9), crash)
-    assert read(folder) == state(2, accuracy=0.1)
-    assert write(tmp_path, state(2, accuracy=0.9), fill) == folder
-    assert read(folder) == state(2, accuracy=0.9)
+        write(tmp_path, state(2, grade=0.9), crash)
+    assert read(folder) == state(2, grade=0.1)
+    assert write(tmp_path, state(2, grade=0.9), fill) == folder
+    assert read(folder) == state(2, grade=0.9)
 
 
 # damaged, or of another run

@@ -181,11 +181,6 @@ def test_an_override_is_key_equals_value(path: Path, override: str):
         ("algorithm.budget=0", "algorithm", "algorithm: grpo: budget: a budget must be at least 1 token, not 0"),
         ("algorithm.type=gropo", "algorithm", "algorithm: unknown algorithm 'gropo'; did you mean grpo?"),
         ("rollout.closing=stop", "rollout", "rollout: closing must contain think_end '</think>', got 'stop'"),
-        (
-            "learner.loss.kl={k3: 0}",
-            "learner",
-            "learner.loss: kl: a weight above 0, not {'k3': 0.0}; leave it empty for none",
-        ),
     ],
 )
 def test_an_error_of_a_section_names_the_file_and_the_override(path: Path, override: str, section: str, message: str):
@@ -204,6 +199,18 @@ def test_knobs_that_contradict_each_other(path: Path):
     assert errors(path, "model.path=Qwen/Qwen3-0.6B", "model.warmup.steps=1") == [
         "run.yaml:4 and command line: model: warmup is for path: tiny only, not for 'Qwen/Qwen3-0.6B'; remove it"
     ]
+
+
+def test_limits_of_the_loss_are_checked(path: Path):
+    wrong = "tis has a cap above 0, icepop a low and a high weight; got"
+    for override, message in (
+        ("kl={k3: 0}", "kl: a weight above 0, not {'k3': 0.0}; leave it empty for none"),
+        ("correction={tis: 0}", f"correction: {wrong} {{'tis': 0.0}}"),
+        ("correction={icepop: [5, 1]}", f"correction: {wrong} {{'icepop': (5.0, 1.0)}}"),
+        ("correction={icepop: 2}", f"correction: {wrong} {{'icepop': 2.0}}"),
+    ):
+        assert errors(path, f"learner.loss.{override}") == [f"command line: learner.loss.{message}"]
+    assert load(path, ["learner.loss.correction={tis: 3}"]).learner.loss.correction == {"tis": 3.0}
 
 
 def test_all_errors_are_listed(tmp_path: Path):

@@ -93,7 +93,7 @@ def slowly(world, steps):
 
 
 def test_without_lookahead_it_is_the_synchronous_loop_bit_for_bit():
-    plain, world = World(), trained(steps=6, evaluate=lambda done: {})
+    plain, world = World(), trained(steps=6, evaluate=lambda done, anyway: dict)
     slowly(plain, 6)
     assert [untimed(row) for row in world.rows] == [untimed(row) for row in plain.rows]
     assert world.trained == plain.trained
@@ -214,7 +214,25 @@ def test_held_out_values_are_in_the_rows_of_their_steps():
     world = trained(steps=6, eval_every=2)
     assert only(world, "evaluate") == ["evaluate 0", "evaluate 2", "evaluate 4", "evaluate 6"]
     found = [row.get("heldout/accuracy") for row in world.rows]
-    assert found == [0.0, 0.02, None, 0.04, None, 0.06]
+    assert found == [0.0, None, 0.02, None, 0.04, 0.06]
+
+
+def test_held_out_problems_are_sampled_beside_the_next_batch():
+    """Neither the engines nor the learner wait for them: only the next publish does."""
+    world = trained(steps=3, eval_every=1)
+    assert only(world, "evaluate", "submit", "update", "publish")[2:8] == [
+        *("submit 0", "update 0", "publish 1", "evaluate 1", "submit 1", "update 1")
+    ]
+
+
+def test_an_evaluation_that_a_stop_cut_off_is_made_up_for():
+    """A run that stops after step 2 has not seen what its weights are worth; taken up again it sees it first."""
+    first = World()
+    train(first.run(steps=6, eval_every=2, stopping=lambda: first.version == 2))
+    assert [row.get("heldout/accuracy") for row in first.rows] == [0.0, None]
+    second = World(version=2, weight=first.weight)
+    train(second.run(steps=6, eval_every=2))
+    assert [row.get("heldout/accuracy") for row in second.rows] == [0.02, None, 0.04, 0.06]
 
 
 def test_without_a_rhythm_it_evaluates_before_the_first_and_after_the_last_step():
@@ -227,9 +245,9 @@ def test_what_is_evaluated_are_published_weights():
     world = World()
     versions = []
     train(
-        world.run(steps=4, lookahead=1, eval_every=2, evaluate=lambda done: versions.append(world.published[0]) or {})
+        world.run(steps=4, lookahead=1, evaluate=lambda done, last: versions.append((done, world.published[0])) or dict)
     )
-    assert versions == [0, 2, 4]
+    assert versions == [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4)]
 
 
 # what is recorded, and what is saved
@@ -250,7 +268,7 @@ def test_a_row_tells_the_truth_about_its_step():
         assert row["group/dropped"] == PROMPTS - sum(mixed)
         assert len(batch) == GROUP * sum(mixed)
         assert row["time/step"] == pytest.approx(
-            sum(row[f"time/{p}"] for p in ("rollout", "reward", "learn", "publish"))
+            sum(row[f"time/{p}"] for p in ("rollout", "reward", "learn", "evaluate", "publish"))
         )
         assert row["publish/gap"] == 0.0
 

@@ -19,7 +19,8 @@ from rl.algorithms.grpo import GRPO
 from rl.config_file import load
 from rl.console import Progress
 from rl.controller import train
-from rl.launch import HELD_OUT_SEED, Desk
+from rl.desk import HELD_OUT_SEED, Desk
+from rl.errors import RunFailed
 from rl.log import EVENTS, RunLog, parse_rows
 from rl.rollout_records import read_rollouts, read_samples
 from rl.schedules import schedule_of
@@ -185,7 +186,7 @@ def test_checkpoints_hold_weights_and_where_the_run_stands(tmp_path):
     for state in kept.values():
         row = rows[state.step - 1]
         assert state.sampled_total == row["tokens/sampled_total"]
-        assert state.accuracy == row.get("heldout/accuracy", 0.0)
+        assert state.grade == row.get("heldout/accuracy")  # known of the last one alone
         assert state.trigger == {"schedule": None, "moves": [], "window": []}
         assert dict(state.identity) == json.loads(json.dumps(checkpoint.identity(config)))
     newest = tmp_path / "run" / "checkpoints" / "step_000005" / "weight"
@@ -194,11 +195,36 @@ def test_checkpoints_hold_weights_and_where_the_run_stands(tmp_path):
 
 def test_old_checkpoints_go_and_the_best_stays(tmp_path):
     world = World()
-    go(tmp_path, world, "run.save_every=1", "run.keep_last=1")
+    go(tmp_path, world, "run.save_every=1", "run.keep_last=1", "run.eval_every=1")
     rows = rows_of(tmp_path)
-    accuracies = {row["step"] + 1: row.get("heldout/accuracy", 0.0) for row in rows}
-    best = max(accuracies, key=accuracies.__getitem__)
+    of_version = {row["step"]: row["heldout/accuracy"] for row in rows[1:4]}  # the last row has the last weights'
+    best = max(of_version, key=of_version.__getitem__)
     assert list(states(tmp_path)) == [f"step_{step:06d}" for step in sorted({best, 5})]
+    assert states(tmp_path)[f"step_{best:06d}"].grade == of_version[best]
+
+
+def test_the_best_checkpoint_is_that_of_a_named_metric(tmp_path):
+    world = World()
+    go(tmp_path, world, "run.save_every=1", "run.keep_last=1", "run.best=tokens/thinking_mean")
+    values = {row["step"] + 1: row["tokens/thinking_mean"] for row in rows_of(tmp_path)}
+    best = max(values, key=values.__getitem__)
+    assert list(states(tmp_path)) == [f"step_{step:06d}" for step in sorted({best, 5})]
+
+
+def test_a_metric_that_no_row_has_ends_the_run_with_the_nearest_one(tmp_path):
+    with pytest.raises(RunFailed, match="run.best='reward/men' is no metric of this run; did you mean reward/mean"):
+        go(tmp_path, World(), "run.save_every=1", "run.best=reward/men")
+
+
+def test_held_out_problems_can_be_answered_at_several_budgets(tmp_path):
+    world = World()
+    go(tmp_path, world, "run.eval_budgets=[4,8,32]")
+    held_out = [one.prior for one in world.submissions if one.seed == HELD_OUT_SEED]
+    assert [prior.tokens for prior in held_out] == [(4, 8, 32)] * 2
+    row = rows_of(tmp_path)[-1]
+    at = [row[f"heldout/budget_{budget}"] for budget in (4, 8, 32)]
+    assert row["heldout/accuracy"] == at[-1]
+    assert row["heldout/anytime"] == pytest.approx(sum(at) / 3)
 
 
 @pytest.mark.parametrize("at", [1, 3])

@@ -53,6 +53,23 @@ def test_four_tokens_gradient_and_sums():
     assert sums == pytest.approx({"tokens": 4, "clipped": 2, "masked": 2, "logprob_gap": gap, "kl": 0})
 
 
+@pytest.mark.parametrize(
+    ("knob", "weight"),
+    [
+        ("tis", 2.0),
+        ({"tis": 3.0}, 3.0),
+        ({"tis": 9.0}, 4.0),
+        ("icepop", 4.0),
+        ({"icepop": (0.5, 3.0)}, 0.0),
+        ("none", 1.0),
+    ],
+)
+def test_the_limits_of_a_correction_are_the_configs(knob, weight):
+    """The learner gives the token four times the engine's probability."""
+    objective = build_objective(LossConfig(correction=knob))
+    assert objective.correction(torch.tensor([0.0]), torch.tensor([-math.log(4)])).item() == pytest.approx(weight)
+
+
 def test_the_correction_does_not_touch_the_kl_term():
     config = LossConfig(correction="icepop", kl={"k1": 0.1})
     reference = tuple(p / math.e for p in POLICY)  # k1 is 1 at every token

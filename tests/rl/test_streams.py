@@ -23,7 +23,7 @@ from rl.config_file import load
 from rl.console import Progress
 from rl.controller import train
 from rl.errors import BadInput
-from rl.launch import Desk
+from rl.desk import Desk
 from rl.log import RunLog
 from rl.metrics import label, source_metrics
 from rl.mixes import build
