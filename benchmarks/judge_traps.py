@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--deadline", type=float, default=0.25, help="seconds for one answer")
+    parser.add_argument("--memory-mib", type=int, default=64, help="what an answer may allocate, and a trap will")
     options = parser.parse_args()
     rng, share = random.Random(0), options.answers // 100
     traps = dict(zip(rng.sample(range(options.answers), 3 * share), ["hang", "exit", "hoard"] * share, strict=True))
@@ -34,7 +35,10 @@ def main() -> None:
     rates = list[float]()
     for batch, waiting in ((clean, 0.0), (pairs, share * options.deadline / options.workers)):
         with WorkerPool(
-            f"{REWARD}:planted", workers=options.workers, timeout_s=options.deadline, memory_mib=64
+            f"{REWARD}:planted",
+            workers=options.workers,
+            timeout_s=options.deadline,
+            memory_mib=options.memory_mib,
         ) as pool:
             start = time.monotonic()
             results = pool.judge(batch)

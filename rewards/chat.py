@@ -6,9 +6,9 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 from ssl import SSLContext
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ class Reply(BaseModel):
 
 
 Form = TypeVar("Form", bound=Reply)
+Read = TypeVar("Read")
 
 _LONGEST_WAIT_S = 20.0
 _FENCED = re.compile(r"\A```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
@@ -46,6 +47,14 @@ class NoVerdict(Exception):
 
     def result(self, task_id: str) -> RewardResult:
         return RewardResult(self.status, 0.0, detail=f"task {task_id}: {self}"[:400])
+
+
+class Refused(NoVerdict):
+    """The server refuses the request itself, with a status `code`: a wrong key, an unknown model, too many tokens."""
+
+    def __init__(self, code: int, detail: str) -> None:
+        super().__init__(Status.ERROR, detail)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +112,17 @@ async def ask(server: Server, rules: str, texts: Mapping[str, str], form: type[F
         "response_format": {"type": "json_schema", "json_schema": {"name": form.__name__, "schema": schema}},
         **server.options,
     }
+    return await fetch(server, "/chat/completions", partial(_in_form, form), request)
+
+
+async def fetch(
+    server: Server, path: str, read: Callable[[bytes], Read], request: Mapping[str, Any] | None = None
+) -> Read:
+    """What `read` makes of the reply to a request at `path`: a POST of it, or a GET where there is none.
+
+    A reply of which `read` raises ValueError is a failed attempt. Raises NoVerdict when every attempt failed, Refused
+    at once when the server refuses the request itself.
+    """
     retrying = AsyncRetrying(
         stop=stop_after_attempt(server.attempts),
         wait=wait_random_exponential(multiplier=server.backoff_s, max=_LONGEST_WAIT_S),
@@ -110,16 +130,17 @@ async def ask(server: Server, rules: str, texts: Mapping[str, str], form: type[F
         reraise=True,
     )
     try:
-        return await retrying(_once, server, request, form)
+        return await retrying(_once, server, path, read, request)
     except TimeoutError as error:
         raise NoVerdict(Status.TIMEOUT, f"{server.url} did not reply within {server.request_s:g} s") from error
     except httpx.HTTPStatusError as error:
-        said = " ".join(error.response.text.split())
-        raise NoVerdict(Status.ERROR, f"{server.url} replied {error.response.status_code}: {said}") from error
+        code, said = error.response.status_code, " ".join(error.response.text.split())
+        detail = f"{server.url} replied {code}: {said}"
+        raise (NoVerdict(Status.ERROR, detail) if _may_pass(error) else Refused(code, detail)) from error
     except httpx.HTTPError as error:
         raise NoVerdict(Status.ERROR, f"{server.url} cannot be asked: {type(error).__name__}: {error}") from error
     except ValueError as error:
-        raise NoVerdict(Status.ERROR, f"{server.url} gave no verdict: {' '.join(str(error).split())}") from error
+        raise NoVerdict(Status.ERROR, f"{server.url} gave no usable reply: {' '.join(str(error).split())}") from error
 
 
 def enclosed(texts: Mapping[str, str]) -> str:
@@ -129,13 +150,18 @@ def enclosed(texts: Mapping[str, str]) -> str:
     return "\n\n".join(f"<{name} {seal}>\n{text}\n</{name} {seal}>" for name, text in clean.items())
 
 
-async def _once(server: Server, request: Mapping[str, Any], form: type[Form]) -> Form:
+async def _once(server: Server, path: str, read: Callable[[bytes], Read], request: Mapping[str, Any] | None) -> Read:
     headers = {"Authorization": f"Bearer {os.environ[server.key_env]}"} if server.key_env else {}
     # A client of its own: a verdict takes seconds, a connection milliseconds, and nothing outlives the call.
     client = httpx.AsyncClient(timeout=None, verify=_certificates(), headers=headers)
+    verb = "GET" if request is None else "POST"
     async with asyncio.timeout(server.request_s), client:  # in all: httpx would count from byte to byte
-        response = await client.post(f"{server.url.rstrip('/')}/chat/completions", json=request)
-    completion = _Completion.model_validate_json(response.raise_for_status().content)
+        response = await client.request(verb, f"{server.url.rstrip('/')}{path}", json=request)
+    return read(response.raise_for_status().content)
+
+
+def _in_form(form: type[Form], content: bytes) -> Form:
+    completion = _Completion.model_validate_json(content)
     if not completion.choices:
         raise ValueError("a completion without choices")
     # The model's own thoughts may come first, and a fence around the object.

@@ -25,8 +25,9 @@ CONFIG = "config.yaml"
 class State:
     """Where a run stands: `step` batches trained on, which is also its place in the data and its weight version.
 
-    `grade` is the value of `run.best` for these weights, None where it is not known. `trigger` is the state of a budget schedule that waits for a statistic, `tasks` that of a task stream which
-    depends on what was observed; a permutation has none.
+    `grade` is the value of `run.best` for these weights, None where it is not known. `trigger` is the state of a budget
+    schedule that waits for a statistic, `tasks` that of a task stream which depends on what was observed; a permutation
+    has none.
     """
 
     step: int

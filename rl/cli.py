@@ -62,9 +62,7 @@ def evaluate(
         typer.Argument(metavar="[CONFIG] [KEY=VALUE]...", help="YAML file, see configs/, and dotted overrides"),
     ] = None,
     model: Annotated[str, typer.Option(metavar="M", help="folder, hub id, a run or its checkpoint, openai:URL")] = "",
-    data: Annotated[
-        str, typer.Option(metavar="D", help="task, data file, reasoning_gym:NAME; several by comma")
-    ] = "",
+    data: Annotated[str, typer.Option(metavar="D", help="task, data file, reasoning_gym:NAME; several by comma")] = "",
     budgets: Annotated[str, typer.Option(metavar="B,B,...", help="thinking tokens, ascending")] = "",
     samples: Annotated[int, typer.Option(metavar="N", help="thoughts per problem")] = 0,
     strategy: Annotated[str, typer.Option(metavar="NAME", help="test-time method, see docs/evaluate.md")] = "",
@@ -92,6 +90,17 @@ def report(
     from rl.evaluation.page import report_of
 
     typer.echo(report_of(runs))
+
+
+@app.command(epilog="Example: ration export evals/mine")
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="of a finished evaluation")],
+    out: Annotated[Path | None, typer.Argument(metavar="[OUT]", help="default: FOLDER/lm-eval")] = None,
+) -> None:
+    """Write an evaluation's results in the shape of lm-evaluation-harness."""
+    from rl.evaluation.export import export_lm_eval
+
+    typer.echo(export_lm_eval(folder, out or folder / "lm-eval"))
 
 
 @app.command(epilog="Example: ration doctor configs/math-7b.yaml")

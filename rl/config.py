@@ -161,8 +161,8 @@ class LossConfig(Section):
         if isinstance(value, str):
             return value
         for name, limits in value.items():
-            low, high = (0.0, limits) if isinstance(limits, float) else limits
-            if isinstance(limits, float) != (name == "tis") or not 0 <= low < high:
+            fits = 0 <= limits[0] < limits[1] if isinstance(limits, tuple) else limits > 0
+            if not fits or isinstance(limits, tuple) != (name == "icepop"):
                 raise ValueError(f"tis has a cap above 0, icepop a low and a high weight; got {value}")
         return value
 

@@ -46,9 +46,9 @@ def stdout_console() -> Console:
 class Progress:
     """A live display for a run of `steps` steps; one plain line per `every_s` seconds where there is no terminal.
 
-    A context manager. `phase` says what is being done, `update` shows a finished step; each ends
-    the phase before it. `first_step` is the step a resumed run starts from, `unit` what a step is called. It never raises for
-    lack of a metric: what a row does not have is not shown.
+    A context manager. `phase` says what is being done, `update` shows a finished step; each ends the phase before it.
+    `first_step` is the step a resumed run starts from, `unit` what a step is called. It never raises for lack of a
+    metric: what a row does not have is not shown.
     """
 
     def __init__(
@@ -156,9 +156,7 @@ def unbroken(text: str) -> str:
     return text.replace(" ", "\u00a0")
 
 
-def progress_panel(
-    done: int, steps: int, row: Mapping[str, float], left: str, unit: str = "step"
-) -> RenderableType:
+def progress_panel(done: int, steps: int, row: Mapping[str, float], left: str, unit: str = "step") -> RenderableType:
     """A bar and the numbers of the last step."""
     bar = Table.grid(padding=(0, 1), expand=True)
     bar.add_column(no_wrap=True)

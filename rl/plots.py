@@ -120,8 +120,10 @@ class Family:
 
 FAMILIES: dict[str, Family] = {
     "budgets": Family("accuracy/budget_", "Accuracy at each budget", "share", " tokens"),
+    "held_out": Family("heldout/budget_", "Held-out accuracy at each budget", "share", " tokens"),
     "terms": Family("reward/part_", "Mean of each reward term", "free"),
     "sources": Family("accuracy/source_", "Accuracy by source", "share"),
+    "ledger": Family("ledger/", "Tokens of a step by account", "free"),
 }
 
 

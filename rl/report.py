@@ -23,6 +23,8 @@ CAPTIONS = {
     "accuracy": "Share of right answers, in training at the sampling temperature and on held-out problems, "
     "and the reward that is optimised. Faint: every step; solid: running mean.",
     "budgets": "Accuracy of answers given after each thinking budget: curves that part say that more thought pays.",
+    "held_out": "The same problems at every evaluation, answered after each thinking budget.",
+    "ledger": "What became of every token: trained, masked, forced, aborted, read again, or of held-out problems.",
     "terms": "Each term of the reward before its weight: one that rises while accuracy does not is being gamed.",
     "sources": "Accuracy of the training problems of each data source.",
     "tokens": "How long the policy thinks and answers against its budget, "

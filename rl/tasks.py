@@ -29,16 +29,16 @@ def load_data(data: DataConfig, *, seed: int) -> tuple[list[Task], list[Task]]:
     the training sources, so that their accuracy can be compared between runs; training leaves them out.
     Raises DataError, see `load_tasks`.
     """
-    first, held_out_seed, *others = seeds(data, seed)
+    first, held_out_seed, *others = seeds(len(data.sources), seed)
     held_out = load_tasks(data.held_out, seed=held_out_seed) if data.held_out else []
     without = {task.prompt for task in held_out}
     seeded = zip(data.sources, (first, *others), strict=True)
     return joined([load_tasks(source, seed=own, without=without) for source, own in seeded]), held_out
 
 
-def seeds(data: DataConfig, seed: int) -> list[int]:
-    """The seeds of the generated sources: of the first one, of the held-out problems, of the other ones."""
-    return np.random.SeedSequence(seed).generate_state(1 + len(data.sources)).tolist()
+def seeds(sources: int, seed: int) -> list[int]:
+    """The seeds of so many generated sources: of the first one, of the held-out problems, of the other ones."""
+    return np.random.SeedSequence(seed).generate_state(1 + sources).tolist()
 
 
 def count_training(data: DataConfig) -> int | None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
+from rollout.guidance import Guidance
+from rollout.logit_waves import LogitWave
+from rollout.switching import Switching
 from rollout.types import Logprobs, Spans, TokenIds
 
 
@@ -18,12 +21,17 @@ class Ended(StrEnum):
     LENGTH = "length"
 
 
+Steering: TypeAlias = LogitWave | Guidance | Switching
+"""How a thought is sampled otherwise than from the model alone. Every engine may refuse what it cannot do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Draw:
     """`n` continuations of `prompt_ids`, each of at most `max_tokens` tokens.
 
     Continuation i is sampled with seed `seed + i`: the same draw gives the same tokens. The first
-    `min_tokens` tokens are no end: neither of the sequence nor one of `stop_ids`.
+    `min_tokens` tokens are no end: neither of the sequence nor one of `stop_ids`. `steering` acts from the
+    first token to the end of the thought.
     """
 
     prompt_ids: TokenIds
@@ -32,6 +40,7 @@ class Draw:
     seed: int
     stop_ids: TokenIds = ()
     min_tokens: int = 0
+    steering: Steering | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rollout.engine import Codec, Completion, Draw, Ended, Engine
+from rollout.engine import Codec, Completion, Draw, Ended, Engine, Steering
 from rollout.prompts import Markers, PromptFormat, markers, prompt_ids
 from rollout.types import Answer, BudgetPrior, Finish, Group, Rollout, Task, TokenIds, VersionSpan
 
@@ -87,12 +87,13 @@ def cut_at(thought: Completion, rest: Completion | None, finish: Finish, budget:
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """Samples groups from an engine. `answer_tokens` is the allowance of each answer."""
+    """Samples groups from an engine. `answer_tokens` is the allowance of each answer; `steering` acts on thoughts."""
 
     engine: Engine
     codec: Codec
     style: PromptFormat
     answer_tokens: int
+    steering: Steering | None = None
 
     async def groups(
         self, tasks: Sequence[Task], priors: Sequence[BudgetPrior], *, size: int, seed: int
@@ -120,7 +121,7 @@ class Sampler:
         one_pass = len(prior.tokens) == prior.answers == 1 and not marks.cue
         stop = () if one_pass else (marks.think_end,)
         own = seed_of(seed, task.id, task.epoch, effort)
-        thoughts = await self.engine.sample(Draw(prompt, size, prior.largest, own, stop))
+        thoughts = await self.engine.sample(Draw(prompt, size, prior.largest, own, stop, steering=self.steering))
         rollouts = (
             self.rollout(prompt, thought, prior, seed_of(own, index), marks) for index, thought in enumerate(thoughts)
         )

@@ -19,10 +19,12 @@ from vllm.logprobs import FlatLogprobs
 from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
+from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.async_llm import AsyncLLM
 
 from rollout.engine import Completion, Draw, Ended
 from rollout.types import VersionSpan, WeightVersion
+from rollout.vllm_logits import extra_args, processor_of
 
 RECEIVER = "rollout.weight_transfer.Extension"
 
@@ -67,7 +69,6 @@ def _engine_args(settings: EngineSettings) -> AsyncEngineArgs:
         enable_prefix_caching=True,
         logprobs_mode="processed_logprobs",
         generation_config="vllm",
-        disable_log_stats=True,
         worker_extension_cls=settings.receiver,
         weight_transfer_config=WeightTransferConfig(backend=settings.transfer),
         **device,
@@ -111,7 +112,10 @@ class VllmEngine:
         self._names = itertools.count()
         if current_platform.is_cpu():
             os.environ |= _cpu_environment(settings)
-        self._llm = AsyncLLM.from_engine_args(_engine_args(settings))
+        config = _engine_args(settings).create_engine_config(UsageContext.ENGINE_CONTEXT)
+        # Only now is it known which model runner this will be, and the two want different classes.
+        config.model_config.logits_processors = [processor_of(config)]
+        self._llm = AsyncLLM.from_vllm_config(config, disable_log_stats=True)
 
     async def start(self) -> None:
         """Label the weights that were loaded from disk as version 0."""
@@ -120,7 +124,7 @@ class VllmEngine:
         gc.freeze()  # else each full collection walks all of torch and vLLM: half a second, measured
 
     async def sample(self, draw: Draw) -> list[Completion]:
-        """The draw's continuations, as the Engine protocol says."""
+        """The draw's continuations, as the Engine protocol says. Raises ValueError for a steering it cannot follow."""
         params = SamplingParams(
             n=draw.n,
             temperature=self._settings.temperature,
@@ -134,6 +138,7 @@ class VllmEngine:
             flat_logprobs=True,
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
+            extra_args=extra_args(draw.steering),
         )
         output = await self._run(draw.prompt_ids, params)
         cached = output.num_cached_tokens or 0

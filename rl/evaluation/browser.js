@@ -1,8 +1,6 @@
 "use strict";
 // The sample browser of an evaluation's page. What a model wrote only ever becomes text nodes, never markup.
 
-// ---------------------------------------------------------------- what is shown
-
 const OUTCOMES = {
   c: { name: "correct", mark: "✓" },
   w: { name: "wrong", mark: "✗" },
@@ -17,14 +15,14 @@ const CORRECT = {
   none: { name: "no sample", test: (seen) => seen.length > 0 && !seen.includes("c") },
 };
 const PATTERNS = {
-  "": { name: "any", test: () => true },
-  over: { name: "right early, wrong late", test: (problem, chosen) => trialsOf(problem, chosen.run).some(rightEarlyWrongLate) },
-  pays: { name: "wrong early, right late", test: (problem, chosen) => trialsOf(problem, chosen.run).some(wrongEarlyRightLate) },
-  differs: { name: "verdict differs between runs", test: (problem, chosen) => differs(problem, chosen.budget) },
+  "": { name: "any" },
+  over: { name: "right early, wrong late", turns: rightEarlyWrongLate },
+  pays: { name: "wrong early, right late", turns: wrongEarlyRightLate },
+  differs: { name: "verdict differs between runs" },
 };
 const FINISHES = {
-  closed: "closed by the model", budget: "the largest budget was reached", stop: "ended by the model",
-  length: "cut at its allowance", empty: "ended inside the thought",
+  closed: "closed by the model", budget: "the largest budget was reached",
+  stop: "ended by the model", length: "cut at its allowance", empty: "ended inside the thought",
 };
 
 let index; // runs, budgets, problems: see browser_data.py
@@ -35,21 +33,21 @@ const view = { problem: 0, sample: 0, budget: 0 };
 const $ = (id) => document.getElementById(id);
 
 // ---------------------------------------------------------------- verdicts (pure)
+function rightEarlyWrongLate(trial) { return /c.*[^c]/.test(trial.o.replaceAll("e", "")); }
+function wrongEarlyRightLate(trial) { return /[^c].*c/.test(trial.o.replaceAll("e", "")); }
 
-const judged = (trial) => trial.o.replaceAll("e", "");
-const rightEarlyWrongLate = (trial) => /c.*[^c]/.test(judged(trial));
-const wrongEarlyRightLate = (trial) => /[^c].*c/.test(judged(trial));
-
-/** The trials of one run, or of every run where `run` is "". */
-function trialsOf(problem, run) {
-  return (run === "" ? problem.runs : [problem.runs[run]]).flatMap((trials) => trials ?? []);
+/** Places of the samples that turn, in one run, or in any where `run` is "". */
+function turning(problem, turns, run) {
+  const runs = run === "" ? problem.runs : [problem.runs[run]];
+  return runs.flatMap((trials) => [...(trials ?? []).keys()].filter((g) => turns(trials[g])));
 }
 
 /** Outcome letters of one run's trials, at one budget or, where `budget` is "", at all. */
 function outcomesOf(problem, run, budget) {
-  const place = budget === "" ? -1 : index.runs[run].budgets.indexOf(Number(budget));
-  if (budget !== "" && place < 0) return [];
-  return (problem.runs[run] ?? []).flatMap((trial) => (place < 0 ? [...trial.o] : [trial.o[place]]));
+  const trials = problem.runs[run] ?? [];
+  if (budget === "") return trials.flatMap((trial) => [...trial.o]);
+  const place = index.runs[run].budgets.indexOf(Number(budget));
+  return place < 0 ? [] : trials.map((trial) => trial.o[place]);
 }
 
 /** Share of right verdicts, null where nothing was judged. */
@@ -68,12 +66,14 @@ function differs(problem, budget) {
 }
 
 function matches(problem, place, chosen) {
+  const { turns } = PATTERNS[chosen.pattern];
   const runs = chosen.run === "" ? index.runs.keys() : [chosen.run];
   const seen = [...runs].flatMap((run) => outcomesOf(problem, run, chosen.budget));
   return (
     (chosen.outcome === "" || seen.includes(chosen.outcome)) &&
     CORRECT[chosen.correct].test(seen.filter((o) => o !== "e")) &&
-    PATTERNS[chosen.pattern].test(problem, chosen) &&
+    (!turns || turning(problem, turns, chosen.run).length > 0) &&
+    (chosen.pattern !== "differs" || differs(problem, chosen.budget)) &&
     (chosen.level === "" || problem.level === chosen.level) &&
     (!chosen.keptOnly || texts.has(place)) &&
     chosen.words.every((word) => problem.haystack.includes(word))
@@ -88,7 +88,6 @@ function haystackOf(problem, kept) {
 }
 
 // ---------------------------------------------------------------- elements
-
 /** An element; strings among the children become text. Attributes that are null or false are left out. */
 function el(tag, attributes = {}, ...children) {
   const svg = tag === "svg" || tag === "path";
@@ -114,14 +113,14 @@ const number = (value) => value.toLocaleString("en");
 function spark(problem, run) {
   const shares = index.runs[run].budgets.map((budget) => shareRight(outcomesOf(problem, run, budget)));
   const bars = (height) => shares.map((share, i) => `M${7 * i} 16h5v-${share === null ? 0 : height(share)}h-5z`).join("");
+  const width = 7 * shares.length;
   return el(
-    "svg", { class: "spark", viewBox: `0 0 ${7 * shares.length} 16`, width: 7 * shares.length, height: 16, "aria-hidden": "true" },
+    "svg", { class: "spark", viewBox: `0 0 ${width} 16`, width, height: 16, "aria-hidden": "true" },
     el("path", { class: "track", d: bars(() => 16) }), el("path", { class: "right", d: bars((share) => 16 * share) }),
   );
 }
 
 // ---------------------------------------------------------------- the list
-
 function entry(problem, place) {
   const last = index.runs.map((run, r) => {
     const outcomes = outcomesOf(problem, r, run.budgets.at(-1));
@@ -129,9 +128,7 @@ function entry(problem, place) {
   });
   return el(
     "div", { role: "option", id: `problem-${place}`, "aria-selected": "false", onclick: () => choose(place) },
-    el("span", { class: "top" },
-      el("b", {}, shown(problem.id)),
-      el("span", { class: "level" }, shown(problem.level)),
+    el("span", { class: "top" }, el("b", {}, shown(problem.id)), el("span", { class: "level" }, shown(problem.level)),
       el("span", { class: "sparks" }, index.runs.map((_, run) => (problem.runs[run] ? spark(problem, run) : null)))),
     el("span", { class: "excerpt" }, shown(problem.excerpt)),
     el("span", { class: "unseen" }, `${last.join("; ")} at the largest budget`),
@@ -150,19 +147,22 @@ function chosenFilters() {
 
 function applyFilters() {
   const chosen = chosenFilters();
-  index.problems.forEach((problem, place) => { options[place].hidden = !matches(problem, place, chosen); });
+  options.forEach((option, place) => { option.hidden = !matches(index.problems[place], place, chosen); });
   const left = visiblePlaces();
   $("count").textContent = `${number(left.length)} of ${number(index.problems.length)} problems`;
   if (chosen.budget !== "") view.budget = Number(chosen.budget);
-  if (left.length && options[view.problem].hidden) choose(left[0]);
+  if (left.length) choose(options[view.problem].hidden ? left[0] : view.problem);
   else renderDetail();
 }
 
 const visiblePlaces = () => [...options.keys()].filter((place) => !options[place].hidden);
 
 function choose(place) {
+  const { pattern, run } = chosenFilters();
+  const { turns } = PATTERNS[pattern];
   options[view.problem].setAttribute("aria-selected", "false");
   view.problem = place;
+  if (turns) view.sample = turning(index.problems[place], turns, run)[0] ?? 0; // the sample that is looked for
   options[place].setAttribute("aria-selected", "true");
   $("problems").setAttribute("aria-activedescendant", options[place].id);
   $("problems").scrollTop = options[place].offsetTop - $("problems").clientHeight / 3;
@@ -178,25 +178,19 @@ function move(by) {
 }
 
 // ---------------------------------------------------------------- one problem
-
-const samplesOf = (problem) => Math.max(...problem.runs.map((trials) => trials?.length ?? 0));
-
 function chooseSample(sample) {
-  const count = samplesOf(index.problems[view.problem]);
+  const count = Math.max(1, ...index.problems[view.problem].runs.map((trials) => trials?.length ?? 0));
   view.sample = (sample + count) % count;
   renderDetail();
 }
 
-function chooseBudget(budget) {
-  view.budget = budget;
-  renderDetail();
-}
+const chooseBudget = (budget) => { view.budget = budget; renderDetail(); };
 
 /** Draw the chosen problem anew; the focus stays on the button that it was on. */
 function renderDetail() {
   const focused = document.activeElement?.dataset?.key;
-  const nothing = visiblePlaces().length === 0;
-  $("detail").replaceChildren(...(nothing ? [el("p", { class: "note" }, "No problem passes these filters.")] : detail()));
+  const nothing = [el("p", { class: "note" }, "No problem passes these filters.")];
+  $("detail").replaceChildren(...(visiblePlaces().length ? detail() : nothing));
   if (focused) $("detail").querySelector(`[data-key="${focused}"]`)?.focus({ preventScroll: true });
   for (const thought of $("detail").querySelectorAll(".thought")) {
     const end = thought.querySelector(".mark.here");
@@ -205,17 +199,15 @@ function renderDetail() {
 }
 
 function detail() {
-  const problem = index.problems[view.problem];
-  const kept = texts.get(view.problem);
-  view.sample = Math.min(view.sample, samplesOf(problem) - 1);
+  const [problem, kept] = [index.problems[view.problem], texts.get(view.problem)];
   const about = [problem.source, problem.level && `level ${problem.level}`].filter(Boolean).join(" · ");
   return [
     el("header", {}, el("h3", {}, shown(problem.id)), el("span", { class: "level" }, shown(about))),
     el("p", { class: "text prompt" }, shown(kept?.prompt ?? problem.excerpt)),
-    kept ? el("p", { class: "expected" }, "expected ", el("b", {}, shown(kept.gold))) : null,
-    kept ? null : el("p", { class: "note" }, "The texts of this problem are not kept on this page: read them in samples.jsonl."),
+    kept ? el("p", { class: "expected" }, "expected ", el("b", {}, shown(kept.gold)))
+      : el("p", { class: "note" }, "The texts of this problem are not kept on this page: read them in samples.jsonl."),
     el("div", { class: "pair" }, problem.runs.map((trials, run) => (trials ? runView(trials, run, kept?.runs[run]) : null))),
-  ].filter((part) => part !== null);
+  ];
 }
 
 /** Where a run has the budget in view, or the largest of its budgets below it. */
@@ -224,26 +216,25 @@ function placeOf(run) {
 }
 
 function runView(trials, run, kept) {
-  const at = placeOf(run);
+  const [at, label] = [placeOf(run), index.runs[run].label];
   const sample = Math.min(view.sample, trials.length - 1);
-  const title = index.runs.length > 1 ? el("h4", {}, shown(index.runs[run].label)) : null;
   const words = kept?.[sample];
   return el(
-    "section", { class: "run", "aria-label": index.runs[run].label },
-    title,
-    samplePicker(trials, run, at),
+    "section", { class: "run", "aria-label": label },
+    index.runs.length > 1 ? el("h4", {}, shown(label)) : null,
+    samplePicker(trials, run, at, sample),
     verdictTable(trials[sample], run, at, words),
     words ? thoughtView(trials[sample], run, at, words) : null,
     words ? answerView(trials[sample], at, words.answers[at]) : null,
   );
 }
 
-function samplePicker(trials, run, at) {
+function samplePicker(trials, run, at, sample) {
   if (trials.length < 2) return null;
   const buttons = trials.map((trial, g) => el(
     "button",
     {
-      type: "button", class: `pick ${trial.o[at]}`, "aria-pressed": String(g === view.sample), "data-key": `sample-${run}-${g}`,
+      type: "button", class: `pick ${trial.o[at]}`, "aria-pressed": String(g === sample), "data-key": `sample-${run}-${g}`,
       "aria-label": `sample ${g + 1}, ${OUTCOMES[trial.o[at]].name}`, onclick: () => chooseSample(g),
     },
     `${g + 1} ${OUTCOMES[trial.o[at]].mark}`,
@@ -252,18 +243,17 @@ function samplePicker(trials, run, at) {
 }
 
 function verdictTable(trial, run, at, words) {
-  const head = ["Budget", "Verdict", words && "Final", "Thought", "Answer", "Spent"].filter(Boolean);
+  const head = ["Budget", "Verdict", words && "Final", "Thought", "Answer", "Spent"].filter(Boolean).map((name) => el("th", { scope: "col" }, name));
   const rows = index.runs[run].budgets.map((budget, s) => el(
-    "tr", { class: s === at ? "here" : null, onclick: () => chooseBudget(budget) },
-    el("td", {}, el("button", { type: "button", class: "link", "data-key": `budget-${run}-${budget}`, "aria-current": s === at ? "true" : null }, number(budget))),
+    "tr", { class: s === at && "here", onclick: () => chooseBudget(budget) },
+    el("td", {}, el("button", { type: "button", class: "link", "data-key": `budget-${run}-${budget}`, "aria-current": s === at && "true" }, number(budget))),
     el("td", {}, badge(trial.o[s])),
     words ? el("td", { class: "final", title: shown(words.answers[s].final) }, shown(words.answers[s].final) || "–") : null,
     el("td", {}, number(trial.t[s]), trial.f[s] === "1" ? el("span", { class: "cut", title: "closed by force" }, " ✂") : null),
     el("td", {}, number(trial.a[s])),
     el("td", {}, number(trial.s[s])),
   ));
-  const titles = head.map((name) => el("th", { scope: "col" }, name));
-  return el("div", { class: "scroll" }, el("table", { class: "verdicts" }, el("thead", {}, el("tr", {}, titles)), el("tbody", {}, rows)));
+  return el("div", { class: "scroll" }, el("table", { class: "verdicts" }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)));
 }
 
 /** Places in a thought at which budgets end, in order: `budgets` are their places in the run's grid. */
@@ -278,56 +268,46 @@ function marksOf(words, which) {
 function thoughtView(trial, run, at, words) {
   const which = words.answers[at].thought;
   if (!words.thoughts[which]) return null;
-  const [text, tokens, finish] = words.thoughts[which];
-  const parts = [];
+  const [[text, tokens, finish], parts] = [words.thoughts[which], []];
   let start = 0;
   for (const { cut, budgets } of marksOf(words, which)) {
     const beyond = start >= words.answers[at].cut && start > 0;
-    parts.push(el("span", { class: beyond ? "beyond" : null }, shown(text.slice(start, cut))));
-    parts.push(budgetMark(trial, run, at, budgets));
+    parts.push(el("span", { class: beyond && "beyond" }, shown(text.slice(start, cut))), budgetMark(trial, run, at, budgets));
     if (budgets.includes(at) && trial.f[at] === "1" && index.runs[run].closing) {
       parts.push(el("span", { class: "forced", title: "forced, not sampled" }, shown(index.runs[run].closing)));
     }
     start = cut;
   }
   if (start < text.length) parts.push(el("span", { class: "beyond" }, shown(text.slice(start))));
-  const several = words.thoughts.length > 1 ? ` ${which + 1} of ${words.thoughts.length}` : "";
+  const title = words.thoughts.length > 1 ? `Thought ${which + 1} of ${words.thoughts.length} ` : "Thought ";
   return el("div", {},
-    el("h5", {}, `Thought${several} `, el("span", { class: "closing" }, `${number(tokens)} tokens, ${FINISHES[finish]}`)),
+    el("h5", {}, title, el("span", { class: "closing" }, `${number(tokens)} tokens, ${FINISHES[finish]}`)),
     el("div", { class: "text thought", tabindex: "0", role: "region", "aria-label": "Thought with budget marks" }, parts));
 }
 
 /** Where budgets end in the thought; the one in view shows what was forced there. */
 function budgetMark(trial, run, at, budgets) {
-  const first = budgets[0];
-  const forced = trial.f[first] === "1";
-  const names = budgets.map((s) => number(index.runs[run].budgets[s])).join(", ");
+  const grid = index.runs[run].budgets;
+  const forced = trial.f[budgets[0]] === "1";
   const here = budgets.includes(at);
-  const letter = trial.o[here ? at : first];
+  const letter = trial.o[here ? at : budgets[0]];
   const note = here ? (forced ? " closed by force" : " closed by the model") : "";
   return el(
     "button",
-    {
-      type: "button", tabindex: "-1", class: `mark ${letter}${here ? " here" : ""}`, "data-budget": index.runs[run].budgets[first],
-      onclick: () => chooseBudget(index.runs[run].budgets[budgets.at(-1)]),
-    },
-    `${forced ? "✂" : "■"} ${names} ${OUTCOMES[letter].mark}${note}`,
+    { type: "button", tabindex: "-1", class: `mark ${letter}${here ? " here" : ""}`, onclick: () => chooseBudget(grid[budgets.at(-1)]) },
+    `${forced ? "✂" : "■"} ${budgets.map((s) => number(grid[s])).join(", ")} ${OUTCOMES[letter].mark}${note}`,
   );
 }
 
 function answerView(trial, at, answer) {
-  const facts = [
-    `${number(trial.a[at])} tokens, ${FINISHES[answer.finish]}`,
-    answer.confidence === null ? "" : `confidence ${answer.confidence.toFixed(3)}`,
-    answer.detail,
-  ].filter(Boolean).join(" · ");
+  const sure = answer.confidence === null ? "" : `confidence ${answer.confidence.toFixed(3)}`;
+  const facts = [`${number(trial.a[at])} tokens, ${FINISHES[answer.finish]}`, sure, answer.detail].filter(Boolean).join(" · ");
   return el("div", {},
     el("h5", {}, "Answer ", badge(trial.o[at]), " ", el("span", { class: "closing" }, shown(facts))),
     el("p", { class: "text answer", tabindex: "0" }, shown(answer.text) || "(nothing)"));
 }
 
 // ---------------------------------------------------------------- keys and copying
-
 const KEYS = {
   j: () => move(1), k: () => move(-1), h: () => chooseSample(view.sample - 1), l: () => chooseSample(view.sample + 1),
   "/": () => $("query").focus(),
@@ -345,10 +325,8 @@ function onKey(event) {
   const inList = event.target.closest("#problems");
   const leaves = event.key === "Escape" || (event.key === "Enter" && event.target.id === "query");
   const budget = /^[1-9]$/.test(event.key) ? index.budgets[event.key - 1] : undefined;
-  const act = leaves ? () => $("problems").focus()
-    : typing ? undefined
-    : budget !== undefined ? () => chooseBudget(budget)
-    : KEYS[event.key] ?? (inList && LIST_KEYS[event.key]);
+  const command = budget === undefined ? KEYS[event.key] ?? (inList && LIST_KEYS[event.key]) : () => chooseBudget(budget);
+  const act = leaves ? () => $("problems").focus() : !typing && command;
   if (!act) return;
   event.preventDefault();
   act();
@@ -369,7 +347,6 @@ async function copyFrom(button) {
 }
 
 // ---------------------------------------------------------------- start
-
 /** A gzip stream that the page carries in base64, as text. */
 async function unpack(id) {
   const bytes = Uint8Array.from(atob($(id).textContent), (c) => c.charCodeAt(0));
@@ -405,8 +382,9 @@ async function start() {
   view.budget = index.budgets.at(-1);
   options = index.problems.map(entry);
   $("problems").replaceChildren(...options);
-  const [n, all] = [texts.size, index.problems.length];
-  $("kept").textContent = n === all ? "" : `Texts of ${number(n)} of ${number(all)} problems are kept here, shared evenly over outcomes; all are in samples.jsonl. Verdicts are complete.`;
+  const [n, all] = [texts.size, index.problems.length].map(number);
+  $("kept").textContent = n === all ? "" : `Texts of ${n} of ${all} problems are kept here, shared evenly over outcomes; `
+    + "all are in samples.jsonl. Verdicts are complete.";
   fillFilters();
   $("live").hidden = false;
   choose(0);

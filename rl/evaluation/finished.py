@@ -38,7 +38,7 @@ class Finished:
 def closing_of(folder: Path) -> str:
     """The closing string by the config in a folder; empty where there is none."""
     path = folder / "config.yaml"
-    config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    config: Any = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return config.get("rollout", {}).get("closing", "")
 
 

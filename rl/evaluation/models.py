@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from rl import checkpoint
-from rl.config import TrainConfig
-from rl.config_file import load
+from rl.config import SamplingConfig, TrainConfig
+from rl.config_file import drafted
 from rl.config_schema import suggest
 from rl.errors import BadInput
+from rl.sources import GENERATED
+from rl.tasks import seeds
 
 SERVER = "openai:"
-"""A model path that begins with it names an OpenAI-compatible server instead of weights."""
+"""A model path `openai:URL#NAME` names a model on an OpenAI-compatible server instead of weights."""
 
 _EDGE = 1 << 16  # bytes at both ends of a weight file that tell it from another
 
@@ -32,14 +36,22 @@ class Model:
 def locate(path: str) -> Model:
     """The model that a path means: a folder with weights, a checkpoint or the newest one of a run, else a hub id.
 
-    Raises BadInput for a folder that holds none of them.
+    A server is asked for the name of its model where the path does not say it, so that results of one model are not
+    taken for another's. Raises BadInput for a folder that holds none of them, and as `rl.evaluation.openai.only` does.
     """
+    if path.startswith(SERVER):
+        url, name = address(path)
+        if not name:
+            from rl.evaluation.openai import only
+
+            name = only(url)
+        return Model(f"{SERVER}{url}#{name}", name.rpartition("/")[2])
     folder = Path(path)
-    if path.startswith(SERVER) or not folder.exists():
+    if not folder.exists():
         if path.startswith((".", "/", "~")):
             near = suggest(path, [str(other) for other in folder.parent.glob("*")]) if folder.parent.exists() else ""
             raise BadInput(f"model.path {path!r}: no such folder{near}")
-        return Model(path, path.removeprefix(SERVER).rstrip("/").rpartition("/")[2])
+        return Model(path, path.rstrip("/").rpartition("/")[2])
     if (folder / "config.json").exists():
         return Model(str(folder.resolve()), folder.name)
     if (folder / "hf" / "config.json").exists():
@@ -52,6 +64,19 @@ def locate(path: str) -> Model:
             return locate(str(steps[-1]))
         raise BadInput(f"model.path {path!r}: the run has no complete checkpoint yet")
     raise BadInput(f"model.path {path!r}: neither a model (config.json), nor a run or one of its checkpoints")
+
+
+def address(path: str) -> tuple[str, str]:
+    """URL and model name, empty where it is not said, of `openai:URL#NAME`. Raises BadInput for what is no URL."""
+    url, _, name = path.removeprefix(SERVER).partition("#")
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole:
+        raise BadInput(f"model.path {path!r}: no URL: write openai:http://HOST:PORT/v1, or openai:URL#NAME")
+    return url.rstrip("/"), name
 
 
 def fingerprint(model: Model) -> str:
@@ -81,33 +106,38 @@ def longest_context(model: Model) -> int:
 def from_run(run: Path) -> dict[str, Any]:
     """What a run's own config says of an evaluation: how the model is loaded, asked and judged.
 
-    The task is `held_out`, where the run held problems out.
+    The task is `held_out`, where the run held problems out. Only these knobs are read, so that a run of an earlier
+    version with other ones can still be evaluated. Raises BadInput when one of them is missing.
     """
-    trained = load(run / "config.yaml")
-    return {
-        "model": {"dtype": trained.model.dtype},
-        "rollout": trained.rollout.model_dump(mode="json", exclude={"prompts_per_step", "group_size"}),
-        "cluster": trained.cluster.model_dump(mode="json", exclude={"placement"}),
-        **({"tasks": [held_out(trained)]} if trained.data.held_out else {}),
-    }
+    path = run / "config.yaml"
+    trained = drafted(TrainConfig, path).values
+    try:
+        return {
+            "model": {"dtype": trained["model"]["dtype"]},
+            "rollout": {name: trained["rollout"][name] for name in SamplingConfig.model_fields},
+            "cluster": {name: trained["cluster"][name] for name in ("address", "deadline_s")},
+            **({"tasks": [held_out(trained)]} if trained["data"]["held_out"] else {}),
+        }
+    except KeyError as error:
+        raise BadInput(
+            f"{path} does not say {error}: name the tasks, and `model.path={run}/checkpoints/.../hf`"
+        ) from None
 
 
-def held_out(trained: TrainConfig) -> dict[str, Any]:
+def held_out(trained: Mapping[str, Any]) -> dict[str, Any]:
     """The run's held-out problems, prompt and reward as a task card. Generated ones get the seed that the run gave."""
-    from rl.tasks import seeds
-
-    assert trained.data.held_out is not None, "asked of a run that holds problems out"
-    source = trained.data.held_out
-    if source.source.startswith("reasoning_gym:"):
-        _, seed, *_ = seeds(trained.data, trained.run.seed)
-        source = source.model_copy(update={"options": {"seed": seed, **source.options}})
+    data, reward = trained["data"], trained["reward"]
+    source = dict(data["held_out"])
+    if source["source"].startswith(GENERATED):
+        _, seed, *_ = seeds(len(data["train"]) if isinstance(data["train"], list) else 1, trained["run"]["seed"])
+        source["options"] = {"seed": seed, **source["options"]}
     return {
         "name": "held_out",
         "version": 1,
-        "data": source.model_dump(mode="json"),
-        "prompt": trained.data.template,
-        "system": trained.data.system,
-        "reward": [term.model_dump(mode="json") for term in trained.reward.terms],
-        "deadline_s": trained.reward.deadline_s,
-        "about": f"the held-out problems of the run {trained.run.name}",
+        "data": source,
+        "prompt": data["template"],
+        "system": data["system"],
+        "reward": reward["terms"],
+        "deadline_s": reward["deadline_s"],
+        "about": f"the held-out problems of the run {trained['run']['name']}",
     }

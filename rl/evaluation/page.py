@@ -95,7 +95,7 @@ def is_evaluation(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (RESULT, SAMPLES)) and not (folder / "metrics.jsonl").exists()
 
 
-def make_report(folders: Sequence[Path]) -> Path:
+def report_of(folders: Sequence[Path]) -> Path:
     """The report of training runs or of evaluations, whichever the folders hold. Raises BadInput for a mixture."""
     kinds = [is_evaluation(folder) for folder in folders]
     if all(kinds):

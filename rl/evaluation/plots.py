@@ -1,5 +1,8 @@
 """The figures of one or several evaluations, in light and in dark."""
 
+# matplotlib does not type its keyword arguments.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import NullFormatter, NullLocator, PercentFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from rl.evaluation.finished import Finished
@@ -76,16 +79,17 @@ def token_scale(axes: Axes, ticks: Sequence[float], low: float, high: float) -> 
     axes.set_xlim(low / 1.15, high * 1.15)
     axes.xaxis.set_major_locator(NullLocator())
     axes.set_xticks(ticks)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_minor_locator(NullLocator())
 
 
 def round_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times the powers of ten between two positive numbers, or the powers alone where these are many."""
+    """1, 2 and 5 times powers of ten between two positive numbers; of a wide range the powers, of a narrow one any."""
     powers = [10.0**p for p in range(int(log10(low)) - 1, int(log10(high)) + 2)]
     factors = (1, 2, 5) if high / low < 300 else (1,)
-    return [f * power for power in powers for f in factors if low / 1.15 <= f * power <= high * 1.15]
+    ticks = [f * power for power in powers for f in factors if low / 1.15 <= f * power <= high * 1.15]
+    return ticks if len(ticks) > 2 else [float(tick) for tick in np.unique(np.rint(np.geomspace(low, high, 4)))]
 
 
 def draw_anytime(runs: Sequence[Finished], theme: Theme) -> Figure:
@@ -133,7 +137,7 @@ def draw_tokens(runs: Sequence[Finished], theme: Theme) -> Figure:
         budgets = thinned(run.budgets, TICKS)
         spent = [[max(1, verdict.spent) for verdict in at_budget(run.problems, budget)] for budget in budgets]
         low, high = min(map(min, spent)), max(map(max, spent))
-        edges = np.geomspace(low / 1.1, high * 1.1, BINS + 1)
+        edges = np.unique(np.rint(np.geomspace(low, high + 1, BINS + 1))) - 0.5  # whole tokens
         for row, tokens in enumerate(spent):
             heights, _ = np.histogram(tokens, edges)
             tops = row + 0.9 * heights / heights.max()
@@ -173,7 +177,7 @@ def draw_difficulty(runs: Sequence[Finished], theme: Theme) -> Figure:
         strata, budgets = common_strata(run), thinned(run.budgets, TICKS)
         places = [run.budgets.index(budget) for budget in budgets]
         draw_shares(axes, np.array([[stratum["accuracy_S"][s] for s in places] for stratum in strata], float), theme)
-        axes.set_xticks(np.arange(len(budgets)) + 0.5, budgets, fontsize=7)
+        axes.set_xticks(np.arange(len(budgets)) + 0.5, list(map(str, budgets)), fontsize=7)
         axes.invert_yaxis()
         names = [f"{stratum['level'] or '(none)'} ({stratum['problems']:,})" for stratum in strata]
         axes.set_yticks(np.arange(len(strata)) + 0.5, names)

@@ -33,11 +33,14 @@ class Asked:
 def ask(config: EvalConfig, model: Model, strategy: Strategy, tasks: Sequence[Sequence[Task]]) -> list[Asked]:
     """What each task of the config asks of the model.
 
-    Raises BadInput when the tokenizer lacks the end-of-thinking marker, a prompt cannot be rendered, or the
-    longest prompt with the largest budget is more than the model's context.
+    Raises BadInput for what a server cannot do, when the tokenizer lacks the end-of-thinking marker, when a prompt
+    cannot be rendered, and when the longest prompt with the largest budget is more than the model's context.
     """
     styles = [style_of(card, config.rollout) for card in config.tasks]
     if model.weights.startswith(SERVER):
+        from rl.evaluation.openai import check_possible  # brings the client
+
+        check_possible(config)
         return [Asked(tuple(some), style, {}, 0) for style, some in zip(styles, tasks, strict=True)]
     from jinja2 import TemplateError
 

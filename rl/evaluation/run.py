@@ -29,7 +29,7 @@ from rl.evaluation.prompting import Asked, ask
 from rl.evaluation.records import SAMPLES, Problem
 from rl.evaluation.sampling import Source, Start, source_of
 from rl.evaluation.store import FORKS, claimed, done_before, keep
-from rl.evaluation.strategies import build
+from rl.evaluation.strategies import BY_REFERENCE, build
 from rl.evaluation.summary import summarize
 from rl.judging import judge_of, unusable
 from rl.log import replacing, write_manifest
@@ -129,7 +129,8 @@ def fill(config: EvalConfig, part: Part, strategy: Strategy, name: str, tasks: S
     ):
         progress.phase("reading the gold answers")
         check_golds(judge, left, progress)
-        progress.phase(f"{card.name}: {len(left)} problems to {path}; starting the engines")
+        engine = "the reference decoder (slow)" if isinstance(strategy, BY_REFERENCE) else "the engines"
+        progress.phase(f"{card.name}: {len(left)} problems to {path}; starting {engine}")
         source = engines.get()
         before = time.monotonic()
         for batch, trials in source.sample(strategy, part.asked, left):

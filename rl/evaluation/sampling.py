@@ -15,6 +15,8 @@ from rl.evaluation.config import EvalConfig
 from rl.evaluation.drafts import DraftTrial, trials_of
 from rl.evaluation.models import SERVER, Model
 from rl.evaluation.prompting import Asked
+from rl.evaluation.strategies import BY_REFERENCE, build
+from rl.launch import load_tokenizer
 from rollout.engine import Codec, Engine
 from rollout.sampler import Sampler
 from rollout.strategies.base import Strategy
@@ -50,12 +52,32 @@ def source_of(config: EvalConfig, model: Model, asked: Sequence[Asked]) -> Itera
         with Server(config, model) as server:
             yield server
         return
+    if isinstance(build(config.strategy), BY_REFERENCE):
+        with reference(config, model) as source:
+            yield source
+        return
     from rl.cluster import EngineRoom
 
     context = config.model.context or max(one.context for one in asked)
     fitted = config.model_copy(update={"model": config.model.model_copy(update={"context": context})})
     with EngineRoom(fitted, model.weights, asked[0].tasks[0], asked[0].style) as room:
         yield ClusterSource(config, room.engines, model.weights)
+
+
+@contextmanager
+def reference(config: EvalConfig, model: Model) -> Iterator[Source]:
+    """The reference decoder in this process, one sequence at a time."""
+    from rollout.reference.engine import ReferenceEngine, ReferenceSettings
+
+    knobs = config.rollout
+    settings = ReferenceSettings(
+        model.weights, config.model.dtype, temperature=knobs.temperature, top_p=knobs.top_p, top_k=knobs.top_k
+    )
+    engine = ReferenceEngine(settings)
+    try:
+        yield LocalSource(config, engine, load_tokenizer(model.weights))
+    finally:
+        engine.close()
 
 
 class LocalSource:

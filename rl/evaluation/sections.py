@@ -158,7 +158,7 @@ def paper(runs: Sequence[Finished]) -> str:
         f'<details><summary>{name}</summary><pre class="text" id="table-{name}">{text(written)}</pre></details>'
         for name, written in formats.items()
     )
-    return f'<div class="card">{html_table(shown)}<div class="copies">{buttons}</div>{blocks}</div>'
+    return f'<div class="card paper">{html_table(shown)}<div class="copies">{buttons}</div>{blocks}</div>'
 
 
 def gain(point: Mapping[str, Any]) -> str:

@@ -7,8 +7,12 @@ from typing import Any
 
 from rl import variants
 from rollout.strategies.base import Strategy
+from rollout.strategies.cyclic import CyclicReflex
+from rollout.strategies.guided import Guided
 from rollout.strategies.hard import Hard, Separate
+from rollout.strategies.planning import PlanAndBudget
 from rollout.strategies.stated import EffortShare, Stated
+from rollout.strategies.switching import Switched
 from rollout.strategies.waiting import Wait
 
 STRATEGIES: dict[str, type] = {
@@ -17,7 +21,14 @@ STRATEGIES: dict[str, type] = {
     "wait": Wait,
     "stated": Stated,
     "effort": EffortShare,
+    "plan": PlanAndBudget,
+    "cyclic": CyclicReflex,
+    "guided": Guided,
+    "switched": Switched,
 }
+
+BY_REFERENCE = (Guided, Switched)
+"""What vLLM cannot do: hidden states and soft embeddings are the reference decoder's, slow and for small studies."""
 
 
 def build(section: Mapping[str, Any]) -> Strategy:

@@ -11,7 +11,7 @@ from rollout.types import BudgetPrior, Group, Rollout, Task
 
 
 class Strategy(Protocol):
-    """A frozen dataclass whose fields are its knobs and whose defaults are the published setting."""
+    """A frozen dataclass whose fields are its knobs and whose defaults are the published setting; to derive from."""
 
     async def groups(
         self, sampler: Sampler, task: Task, budgets: Sequence[int], samples: int, seed: int
@@ -25,7 +25,7 @@ class Strategy(Protocol):
 
     def room(self, budgets: Sequence[int]) -> int:
         """Tokens that the longest thought may take, with what the strategy adds to the prompt."""
-        ...
+        return budgets[-1]
 
 
 def grid(budgets: Sequence[int], kind: str) -> BudgetPrior:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rollout.sampler import Sampler
-from rollout.strategies.base import grid
+from rollout.strategies.base import Strategy, grid
 from rollout.types import BudgetPrior, Group, Task
 
 
 @dataclass(frozen=True, slots=True)
-class Hard:
+class Hard(Strategy):
     """One generation for the whole grid: the answers of all budgets hang from the same thought."""
 
     async def groups(
@@ -19,12 +19,9 @@ class Hard:
     ) -> list[Group]:
         return await sampler.groups([task], [grid(budgets, "hard")], size=samples, seed=seed)
 
-    def room(self, budgets: Sequence[int]) -> int:
-        return budgets[-1]
-
 
 @dataclass(frozen=True, slots=True)
-class Separate:
+class Separate(Strategy):
     """A generation of its own for each budget, cut there: what forks are checked against, and what they save."""
 
     async def groups(
@@ -36,6 +33,3 @@ class Separate:
             for prior in priors
             for group in await sampler.groups([task], [prior], size=samples, seed=seed + prior.largest)
         ]
-
-    def room(self, budgets: Sequence[int]) -> int:
-        return budgets[-1]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rollout.sampler import Sampler
-from rollout.strategies.base import under
+from rollout.strategies.base import Strategy, under
 from rollout.types import BudgetPrior, Group, Task
 
 WORDINGS = {
@@ -20,7 +20,7 @@ WORDINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Stated:
+class Stated(Strategy):
     """The budget is named in the prompt, in one of `WORDINGS` or in words of one's own that contain {budget}.
 
     A prompt template that contains {budget} already says it in its own way. `cap` is where thoughts are closed by
@@ -50,7 +50,7 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True)
-class EffortShare:
+class EffortShare(Strategy):
     """The prompt names a share of the usual length: each budget's share of the largest one (e1).
 
     Needs a prompt template with {effort}. No thought is closed before the largest budget: what a
@@ -67,6 +67,3 @@ class EffortShare:
         priors = [replace(single, efforts=(budget / largest,)) for budget in budgets]
         groups = await asyncio.gather(*(sampler.groups([task], [p], size=samples, seed=seed) for p in priors))
         return [under(group, budget) for (group,), budget in zip(groups, budgets, strict=True)]
-
-    def room(self, budgets: Sequence[int]) -> int:
-        return budgets[-1]

@@ -10,7 +10,7 @@ from typing import Literal
 from rollout.engine import Completion, Draw, Ended
 from rollout.prompts import Markers, markers, prompt_ids
 from rollout.sampler import Sampler, crop, join, seed_of
-from rollout.strategies.base import grid
+from rollout.strategies.base import Strategy, grid
 from rollout.types import BudgetPrior, Group, Rollout, Task, TokenIds
 
 
@@ -28,7 +28,7 @@ ROUND_LIMITS = {"remaining": remaining, "whole": whole}
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Strategy):
     """Each of the first `times` ends of a thought is dropped and `string` put in its place; then it may end.
 
     The thought so made is cut and answered at each budget; the largest is the cap on all rounds together, the
@@ -56,9 +56,6 @@ class Wait:
         own = (seed_of(seed, task.id, task.epoch, index) for index in range(samples))
         rollouts = await asyncio.gather(*(self._rollout(sampler, prompt, prior, marks, one) for one in own))
         return [Group(task, prior, tuple(rollouts))]
-
-    def room(self, budgets: Sequence[int]) -> int:
-        return budgets[-1]
 
     async def _rollout(
         self, sampler: Sampler, prompt: TokenIds, prior: BudgetPrior, marks: Markers, seed: int

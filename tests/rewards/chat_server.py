@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Reply = tuple[int, str, float]
-"""HTTP status, what the model says (or the body of an error), seconds before it does."""
+Reply = tuple[int, str | dict[str, Any], float]
+"""HTTP status, what the model says (or a whole completion, or the body of an error), seconds before it does."""
 
 
 def says(**verdict: Any) -> Reply:
@@ -18,9 +18,15 @@ def says(**verdict: Any) -> Reply:
 
 
 class ChatServer:
-    """Replies in the order given, the last one for ever; or what a function of the request's messages returns."""
+    """Replies in the order given, the last one for ever; or what a function of the request's messages returns.
 
-    def __init__(self, *replies: Reply | Callable[[str], Reply]) -> None:
+    `models` are the entries of its list of models; None: it keeps no list.
+    """
+
+    def __init__(
+        self, *replies: Reply | Callable[[str], Reply], models: Sequence[dict[str, Any]] | None = None
+    ) -> None:
+        self.models = models
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.most_at_once = 0
@@ -54,9 +60,12 @@ class ChatServer:
             self.most_at_once = max(self.most_at_once, self._at_once)
             self.requests.append(request)
             self.keys.append(key)
-            reply = self._replies[min(len(self.requests), len(self._replies)) - 1]
-        if path != "/v1/chat/completions":
-            return 404, f"no {path}", 0.0
+            count = len(self.requests)
+        return self.reply_to(request, count) if path == "/v1/chat/completions" else (404, f"no {path}", 0.0)
+
+    def reply_to(self, request: dict[str, Any], count: int) -> Reply:
+        """The reply to a request, which is number `count` from 1."""
+        reply = self._replies[min(count, len(self._replies)) - 1]
         return reply("\n".join(message["content"] for message in request["messages"])) if callable(reply) else reply
 
     def _done(self) -> None:
@@ -72,7 +81,16 @@ class ChatServer:
                 status, said, seconds = chat._next(self.path, request, self.headers["Authorization"])
                 time.sleep(seconds)
                 chat._done()
-                body = said if status != 200 else json.dumps({"choices": [{"message": {"content": said}}]})
+                if status == 200 and isinstance(said, str):
+                    said = {"choices": [{"message": {"content": said}}]}
+                self._send(status, said if isinstance(said, str) else json.dumps(said))
+
+            def do_GET(self) -> None:
+                listed = self.path == "/v1/models" and chat.models is not None
+                chat.keys.append(self.headers["Authorization"])
+                self._send(200 if listed else 404, json.dumps({"data": chat.models}) if listed else f"no {self.path}")
+
+            def _send(self, status: int, body: str) -> None:
                 try:
                     self.send_response(status)
                     self.end_headers()

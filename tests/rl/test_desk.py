@@ -212,7 +212,7 @@ def test_the_best_checkpoint_is_that_of_a_named_metric(tmp_path):
 
 
 def test_a_metric_that_no_row_has_ends_the_run_with_the_nearest_one(tmp_path):
-    with pytest.raises(RunFailed, match="run.best='reward/men' is no metric of this run; did you mean reward/mean"):
+    with pytest.raises(RunFailed, match=r"run\.best='reward/men' is no metric of this run; did you mean reward/mean"):
         go(tmp_path, World(), "run.save_every=1", "run.best=reward/men")
 
 

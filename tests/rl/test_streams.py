@@ -22,8 +22,8 @@ from rl.algorithms import build as build_algorithm
 from rl.config_file import load
 from rl.console import Progress
 from rl.controller import train
-from rl.errors import BadInput
 from rl.desk import Desk
+from rl.errors import BadInput
 from rl.log import RunLog
 from rl.metrics import label, source_metrics
 from rl.mixes import build

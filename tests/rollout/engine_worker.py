@@ -19,6 +19,7 @@ from transformers import AutoTokenizer
 
 from rl.weight_sender import send_through_shared_memory
 from rollout.engine import Draw
+from rollout.logit_waves import wave_from
 from rollout.prompts import PromptFormat
 from rollout.sampler import Sampler
 from rollout.types import BudgetPrior, Task
@@ -47,9 +48,15 @@ class Blocking:
         self._wait(self._engine.finish_weight_update())
 
 
+def draw_of(record: dict[str, Any]) -> Draw:
+    """A draw as it was written down; its steering is a wave."""
+    return Draw(**{**record, "steering": wave_from(record["steering"])}) if "steering" in record else Draw(**record)
+
+
 async def sample(engine: VllmEngine, draws: list[dict[str, Any]]) -> list[Any]:
     """All draws at once."""
-    return [asdict(one) for each in await asyncio.gather(*(engine.sample(Draw(**d)) for d in draws)) for one in each]
+    done = await asyncio.gather(*(engine.sample(draw_of(one)) for one in draws))
+    return [asdict(one) for each in done for one in each]
 
 
 async def score(engine: VllmEngine, token_ids: list[int]) -> list[float]:
@@ -69,7 +76,7 @@ async def publish(engine: VllmEngine, weights: str, version: int, flying: list[d
 
     The first draw is the shortest: when it is done, the others are in the middle.
     """
-    flight = [asyncio.create_task(engine.sample(Draw(**draw))) for draw in flying]
+    flight = [asyncio.create_task(engine.sample(draw_of(draw))) for draw in flying]
     if flight:
         await flight[0]
     await engine.pause()

@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,14 @@ from typing import Any
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PATIENCE = 60.0
 """Seconds that the browser may take for anything."""
+HAND_OVER = """
+import fcntl, os, sys
+reads, writes = (fcntl.fcntl(int(number), fcntl.F_DUPFD_CLOEXEC, 10) for number in sys.argv[1:3])
+os.dup2(reads, 3)
+os.dup2(writes, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Becomes the browser, which expects its commands in file 3 and gives its answers in file 4."""
 
 
 def find() -> str | None:
@@ -125,8 +134,7 @@ def chromium(profile: Path) -> Iterator[Page]:
     assert program is not None, "ask find() first"
     (commands, to_browser), (from_browser, answers) = os.pipe(), os.pipe()
     options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run")
-    # The browser expects its commands in file 3 and answers in file 4.
-    redirected = ["sh", "-c", f'exec "$@" 3<&{commands} 4>&{answers}', "sh", program, *options]
+    redirected = [sys.executable, "-I", "-S", "-c", HAND_OVER, str(commands), str(answers), program, *options]
     with (profile / "chromium.log").open("wb") as log:
         browser = subprocess.Popen(
             [*redirected, "--disable-dev-shm-usage", f"--user-data-dir={profile}", "--force-device-scale-factor=1"],

@@ -220,3 +220,31 @@ def test_a_problem_that_cannot_be_judged_is_excluded_and_most_of_them_are_refuse
     most = config_of(model, tmp_path / "most", tasks=[task("four", "seven", "9")], budgets=[40])
     with pytest.raises(BadInput, match="2 of 3 problems cannot be judged; is it the right column"):
         evaluate(most, start=thinker(model))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "budgets", "accuracy"),
+    [
+        ({"type": "wait", "times": 1, "string": "W"}, (12, 40), [1.0, 0.0]),  # the story loses its thread at the W
+        ({"type": "separate"}, (4, 40), [0.0, 1.0]),
+        ({"type": "stated", "cap": 40, "wording": " (in {budget})?"}, (4, 40), [1.0, 1.0]),
+        ({"type": "cyclic", "words": ("W",)}, (4, 40), [0.0, 1.0]),
+        ({"type": "plan", "level": 1}, (4, 40), [0.0, 0.0]),  # it hears the plan's wording as its question
+    ],
+)
+def test_every_method_of_the_engine_fills_the_same_records(model, task, tmp_path, strategy, budgets, accuracy):
+    told = thinker(model)
+    tell = told.engine.script
+
+    def patient(prompt: tuple[int, ...], seed: int) -> object:
+        text = told.text(prompt)
+        plain = text.replace(" (in 4)?", "").replace(" (in 40)?", "")
+        lost = "W" in plain or "problem" in plain.lower()
+        return told.ids("eh</think>no idea") if lost else tell(tuple(told.ids(plain)), seed)
+
+    told.engine.script = patient  # type: ignore[assignment]
+    config = config_of(model, tmp_path / "out", tasks=[task], budgets=budgets, strategy=strategy)
+    found = result_of(evaluate(config, start=told))
+    assert [point["budget"] for point in found["budgets"]] == list(budgets)
+    assert [point["accuracy"] for point in found["budgets"]] == accuracy
+    assert found["strategy"] == strategy["type"]
