@@ -89,7 +89,7 @@ def budget_accuracy(scored: Sequence[ScoredGroup]) -> dict[str, float]:
 
 
 def held_out_metrics(scored: Sequence[ScoredGroup]) -> dict[str, float]:
-    """`heldout/accuracy` at the largest budget; of several also `heldout/budget_<b>` and `heldout/anytime`, their mean."""
+    """Accuracy at the largest budget; of several also `heldout/budget_<b>` and `heldout/anytime`, the mean of them."""
     found = {"heldout/accuracy": accuracy(at_largest(scored))}
     by_budget = {name.replace("accuracy/", "heldout/"): value for name, value in budget_accuracy(scored).items()}
     return found | by_budget | ({"heldout/anytime": mean(list(by_budget.values()))} if by_budget else {})
