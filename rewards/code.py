@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from textwrap import dedent
 
 from rewards.code_tests import BadTests, first, read
 from rewards.code_trial import Trial
 from rewards.extract import marked
-from rewards.sandbox import SandboxFailed, named
+from rewards.sandbox import Limits, SandboxFailed, named, run_each
 from rewards.types import RewardResult, Status
 from rollout.types import Answer, Task
 
@@ -46,12 +47,20 @@ def code(
     program, certain = _program(answer.text)
     try:
         tests = first(read(task.meta), max_tests)
+        if not program:
+            _try_out(sandbox)  # what has no program to run asks nothing else of it, and a run begins with such texts
         failures = trial.failures(program, tests) if program else []
     except (BadTests, SandboxFailed) as error:
         return RewardResult(Status.ERROR, 0.0, detail=f"task {task.id}: {error}"[:_SHORT])
     if not failures or (not certain and failures[0].startswith(_NO_PYTHON)):
         return RewardResult(Status.UNPARSABLE, 0.0, detail="no program in the text")
     return _verdict(failures, partial=partial)
+
+
+@cache
+def _try_out(sandbox: str) -> None:
+    """Run nothing, once in this process. Raises SandboxFailed."""
+    run_each(named(sandbox), "", "", [""], Limits(2.0, 512, 64))
 
 
 def _verdict(failures: list[str], *, partial: bool) -> RewardResult:

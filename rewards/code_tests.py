@@ -9,7 +9,7 @@ import ast
 import builtins
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias, cast
@@ -74,7 +74,7 @@ def read(meta: Mapping[str, Any]) -> Tests:
             return _cases(cast(list[dict[str, Any]], cases), meta.get("fn_name"))
         case {"test": str() as test, "entry_point": str() as name, **rest}:
             context = _without(name, str(rest.get("prompt", "")))
-            return _asserts(context, f"{context}\n{test}", (f"check({name})",))
+            return _asserts(context, f"{context}\n{test}", (f"check({name})",), _root(name))
         case {"test_list": [str(), *_] as items, **rest}:
             setup = "\n".join([*rest.get("test_imports", ()), rest.get("test_setup_code", "")])
             return _asserts("", setup, tuple(cast(list[str], items)))
@@ -150,8 +150,14 @@ def _without(name: str, prompt: str) -> str:
     return ast.unparse(module)
 
 
+def _root(expression: str) -> str:
+    """`Solution` of `Solution().search`."""
+    return expression.partition(".")[0].partition("(")[0].strip()
+
+
 @lru_cache(maxsize=1024)
-def _asserts(context: str, setup: str, items: tuple[str, ...]) -> Asserts:
+def _asserts(context: str, setup: str, items: tuple[str, ...], asked: str = "") -> Asserts:
+    """Of the names in the tests, those are the program's that nobody else has, and the one that is `asked` for."""
     try:
         nodes = list(ast.walk(ast.parse("\n".join((setup, *items)))))
     except SyntaxError as error:
@@ -159,6 +165,30 @@ def _asserts(context: str, setup: str, items: tuple[str, ...]) -> Asserts:
     used = {node.id for node in nodes if isinstance(node, ast.Name)}
     owners = {node.value.id for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}
     modules = owners & sys.stdlib_module_names
-    # A task may ask for a function with the name of a built-in one: then its tests use nothing else.
-    names = used - modules - set(vars(builtins)) or used - modules
-    return Asserts(context, setup, items, tuple(sorted(names)), tuple(sorted(modules)))
+    others = used - modules - set(vars(builtins))
+    # A task may ask for a function with the name of a built-in one: then its tests have nothing else to call.
+    meant = {asked} if asked else set[str]() if others - _own(nodes) else _heads(nodes) or used - modules
+    return Asserts(context, setup, items, tuple(sorted(others | meant)), tuple(sorted(modules)))
+
+
+def _own(nodes: Iterable[ast.AST]) -> set[str]:
+    """What the tests define themselves."""
+    own: set[str] = set()
+    for node in nodes:
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                own.add(name)
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                own.add(name)
+            case ast.alias(name=name, asname=alias):
+                own.add(alias or name.partition(".")[0])
+            case _:
+                pass
+    return own
+
+
+def _heads(nodes: Iterable[ast.AST]) -> set[str]:
+    """The function that is called first, from outside, in each assert."""
+    asserted = (ast.walk(node.test) for node in nodes if isinstance(node, ast.Assert))
+    calls = (next((node.func for node in inside if isinstance(node, ast.Call)), None) for inside in asserted)
+    return {called.id for called in calls if isinstance(called, ast.Name)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from numbers import Real
 
@@ -19,8 +19,9 @@ class Combined:
     """One reward of several: the sum of weight x value, or a formula over the values.
 
     `parts` keeps each term's value before weighting under its label, and a term's own parts under `label/part`. The
-    status is that of the first term that judges the task's source, the verifier; but when any term timed out or
-    failed there is no verdict: that status, and value 0. A task that no term judges is an error.
+    status is the verifier's: of the first term that names the task's source and has something to say, or, where none
+    names it, of the first term. When that one has nothing to say, it is an error, for no other term may stand in. When
+    any term timed out or failed there is no verdict: that status, and value 0. A task that no term judges is an error.
     """
 
     terms: Sequence[tuple[Term, Batch]]
@@ -47,10 +48,20 @@ class Combined:
         failed = next((result for result in results.values() if not result.status.judged), None)
         if failed is not None:
             return RewardResult(failed.status, 0.0, parts, failed.detail)
-        if not results:
+        verifiers = self._verifiers(task.source)
+        verifier = next((results[label] for label in verifiers if label in results), None)
+        if verifier is not None:
+            return RewardResult(verifier.status, self._value(results), parts, verifier.detail)
+        if not verifiers:
             return bad_task(task, f"no reward judges source {task.source!r}")
-        verifier = next(iter(results.values()))
-        return RewardResult(verifier.status, self._value(results), parts, verifier.detail)
+        silent = f"{' and '.join(verifiers)} returned None, and no other term with `sources` says whether it is right"
+        return replace(bad_task(task, silent), parts=parts)
+
+    def _verifiers(self, source: str) -> list[str]:
+        """The labels of the terms that may say whether an answer is right, in the order in which they are asked."""
+        judging = [term for term, _ in self.terms if term.judges(source)]
+        routed = [term for term in judging if term.sources]
+        return [term.label for term in routed or judging[:1]]
 
     def _value(self, results: Mapping[str, RewardResult]) -> float:
         if self.formula is not None:

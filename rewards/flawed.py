@@ -78,13 +78,13 @@ async def flawed_positive(
     than `longest` characters, this is an error: the paper takes it for sound. `parts` are `correct` and `flawed`.
     Raises ValueError for a verifier that is not there, or judges several answers at once.
     """
+    server = Server(url, model, key_env, attempts, request_s, backoff_s, options or {})
     verify = resolve(verifier)
     if not is_single(verify):
         raise ValueError(f"params.verifier={verifier!r} does not judge one answer alone")
     verdict = as_result(verify(task, answer))
     if verdict.status is not Status.OK:
         return RewardResult(verdict.status, 0.0, {"correct": 0.0, "flawed": 0.0}, verdict.detail)
-    server = Server(url, model, key_env, attempts, request_s, backoff_s, options or {})
     try:
         review = await _review(server, prompt, task, steps_of(answer), longest)
     except NoVerdict as none:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, TypeAlias, get_type_hints
 
 from rewards.types import RewardResult, Status
@@ -41,20 +43,41 @@ def parameters(function: Callable[..., Any], given: Mapping[str, Any], name: str
     missing = [key for key, p in known.items() if p.default is p.empty and key not in given]
     if missing:
         raise ValueError(f'reward "{name}" needs params: {", ".join(missing)}')
-    hints = get_type_hints(function, include_extras=True)
     checked: dict[str, Any] = {}
     for key, value in given.items():
+        kind = Any if known[key].annotation is known[key].empty else _kind(function, known[key], name)
         try:
-            checked[key] = TypeAdapter(hints.get(key, Any)).validate_python(value)
+            checked[key] = TypeAdapter(kind).validate_python(value)
         except ValidationError as error:
             raise ValueError(f'reward "{name}": params.{key} = {value!r}: {error.errors()[0]["msg"]}') from None
     return checked
 
 
+def _kind(function: Callable[..., Any], parameter: inspect.Parameter, name: str) -> Any:
+    """What one annotation means; the others may name what is imported for type checkers alone."""
+    alone = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+    try:
+        space = vars(sys.modules[_callee(function).__module__])
+        return get_type_hints(alone, space, include_extras=True)[parameter.name]
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:
+        raise ValueError(f'reward "{name}": the annotation of {parameter.name} cannot be read: {error}') from error
+
+
+def _callee(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What is called at last: of a `partial` its function, of an object its `__call__`."""
+    while isinstance(function, partial):
+        function = function.func
+    return function if inspect.isroutine(inspect.unwrap(function)) else type(function).__call__
+
+
+def _waits(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(_callee(function))
+
+
 def is_single(function: Callable[..., Any]) -> bool:
     """Whether a reward judges one answer per call and returns at once: such answers can have a deadline each."""
     several = _is_trl(function) or _positional(function)[:1] == ["tasks"]
-    return not several and not inspect.iscoroutinefunction(function)
+    return not several and not _waits(function)
 
 
 def reads_token_ids(function: Callable[..., Any]) -> bool:
@@ -72,12 +95,15 @@ def batch_of(function: Callable[..., Any], given: Mapping[str, Any], name: str, 
         if style not in _STYLES:
             raise ValueError(f'reward "{name}": params.completions is one of {", ".join(_STYLES)}, not {style!r}')
         rest = {key: value for key, value in given.items() if key != "completions"}
-        return partial(_as_trl, partial(function, **parameters(function, rest, name)), style)
+        bound = partial(function, **parameters(function, rest, name))
+        if _waits(function):
+            return lambda tasks, answers: _with_absent(wait(bound(**_handed(bound, style, tasks, answers))))
+        return lambda tasks, answers: _with_absent(bound(**_handed(bound, style, tasks, answers)))
     bound = partial(function, **parameters(function, given, name)) if given else _complete(function, name)
     names = _positional(function)
     if len(names) != 2:
         raise ValueError(f'reward "{name}" has the signature {inspect.signature(function)}; a reward takes {_FORMS}')
-    several, waits = names[0] == "tasks", inspect.iscoroutinefunction(function)
+    several, waits = names[0] == "tasks", _waits(function)
     if several:
         return (lambda tasks, answers: wait(bound(tasks, answers))) if waits else bound
     if waits:
@@ -116,8 +142,10 @@ async def _together(
     return await asyncio.gather(*(one(task, answer) for task, answer in zip(tasks, answers, strict=True)))
 
 
-def _as_trl(function: Callable[..., Any], style: str, tasks: Sequence[Task], answers: Sequence[Answer]) -> list[object]:
-    """Call a function of TRL's `GRPOTrainer` with what that trainer hands it: keywords alone, and None for ABSENT."""
+def _handed(
+    function: Callable[..., Any], style: str, tasks: Sequence[Task], answers: Sequence[Answer]
+) -> dict[str, object]:
+    """What TRL's `GRPOTrainer` hands to a reward function, as far as this one takes it: keywords alone."""
     texts = [_completion(answer) for answer in answers]
     columns = {key: [task.meta.get(key) for task in tasks] for key in {key for task in tasks for key in task.meta}}
     columns |= {"answer": [task.answer for task in tasks]}
@@ -125,11 +153,20 @@ def _as_trl(function: Callable[..., Any], style: str, tasks: Sequence[Task], ans
         "prompts": [task.prompt for task in tasks] if style == "text" else [_message("user", t.prompt) for t in tasks],
         "completions": texts if style == "text" else [_message("assistant", text) for text in texts],
         "completion_ids": [[*answer.thought_ids, *answer.forced_ids, *answer.token_ids] for answer in answers],
-        "trainer_state": None,
+        "trainer_state": None,  # there is none here, and nobody who keeps what these two are told
+        "log_extra": _unheard,
+        "log_metric": _unheard,
     }
     accepted = inspect.signature(function).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
-    returned = function(**{key: v for key, v in (columns | handed).items() if takes_all or key in accepted})
+    return {key: value for key, value in (columns | handed).items() if takes_all or key in accepted}
+
+
+def _unheard(*_: object, **__: object) -> None:
+    pass
+
+
+def _with_absent(returned: Sequence[object]) -> list[object]:
     return [ABSENT if value is None else value for value in returned]
 
 

@@ -28,10 +28,14 @@ def reasoning_gym(task: Task, answer: Answer) -> RewardResult:
     missing = [key for key in ("dataset", "entry") if key not in task.meta]
     if missing:
         return bad_task(task, f"no meta {' and '.join(missing)}")
+    try:
+        scorer = _scorer(task.meta["dataset"])
+    except ValueError as error:
+        return bad_task(task, f"meta dataset: {error}")
     found = marked(answer.text)
     if not found:
         return RewardResult(Status.UNPARSABLE, 0.0, detail="no <answer>…</answer> in the text")
-    value = float(_scorer(task.meta["dataset"])(found, task.meta["entry"]))
+    value = float(scorer(found, task.meta["entry"]))
     return RewardResult(Status.OK if value == 1 else Status.WRONG, value)
 
 

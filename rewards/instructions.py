@@ -26,11 +26,12 @@ def instructions(task: Task, answer: Answer, *, share: bool = False) -> RewardRe
     try:
         listed = _listed(task.meta)
         response = _response(answer.text)
-        if not response.strip():
-            return RewardResult(Status.UNPARSABLE, 0.0, detail="the response is empty, or was cut inside its tags")
+        # Of an empty response too: parameters that do not fit are found before a run starts.
         followed = {part: _follows(name, response, given) for part, name, given in listed}
     except ValueError as error:
         return bad_task(task, str(error))
+    if not response.strip():
+        return RewardResult(Status.UNPARSABLE, 0.0, detail="the response is empty, or was cut inside its tags")
     parts = {part: float(held) for part, held in followed.items()}
     kept = sum(parts.values()) / len(parts)
     if kept == 1:

@@ -35,9 +35,12 @@ class PoolJudge:
         workers: int = 2,
         timeout_s: float = 10.0,
         memory_mib: int = 4096,
+        startup_s: float = 120.0,
     ) -> None:
         formula = "" if value == "sum" or value in SCOPES else value
-        self._pool = WorkerPool(terms, formula=formula, workers=workers, timeout_s=timeout_s, memory_mib=memory_mib)
+        self._pool = WorkerPool(
+            terms, formula=formula, workers=workers, timeout_s=timeout_s, memory_mib=memory_mib, startup_s=startup_s
+        )
         self._value, self._weights = value, {term.label: term.weight for term in terms_of(terms)}
         self._known: OrderedDict[bytes, RewardResult] = OrderedDict()
 

@@ -49,6 +49,7 @@ async def llm_judge(
     (`rewards.chat.Server` has these and the rest of the parameters): the run's deadline has to cover them all.
     An empty gold answer is an error of the data.
     """
+    server = Server(url, model, key_env, attempts, request_s, backoff_s, options or {})
     if not task.answer.strip():
         return bad_task(task, "the gold answer is empty")
     said = final(answer.text)
@@ -56,7 +57,6 @@ async def llm_judge(
         return RewardResult(Status.UNPARSABLE, 0.0, detail="no answer in the text")
     if len(said) > longest:
         return RewardResult(Status.UNPARSABLE, 0.0, detail=f"an answer of {len(said)} characters is no final answer")
-    server = Server(url, model, key_env, attempts, request_s, backoff_s, options or {})
     try:
         reply = await ask(server, prompt, {"problem": task.prompt, "reference": task.answer, "answer": said}, Verdict)
     except NoVerdict as none:

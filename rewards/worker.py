@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import inspect
 import os
 import resource
 import shutil
@@ -114,7 +115,20 @@ def _load(setup: Setup) -> Combined:
         return runner.run(awaited())
 
     terms = [(t, batch_of(resolve(t.name), t.params, t.name, wait, setup.timeout_s)) for t in setup.terms]
+    for term in setup.terms:
+        _check_own_limit(term, setup.timeout_s)
     return Combined(terms, formula(setup.formula, labels) if setup.formula else None)
+
+
+def _check_own_limit(term: Term, deadline_s: float) -> None:
+    """Raises ValueError for a `timeout_s` of a reward's own that could never be reached."""
+    known = inspect.signature(resolve(term.name)).parameters
+    own = term.params.get("timeout_s", known["timeout_s"].default) if "timeout_s" in known else None
+    if isinstance(own, int | float) and own >= deadline_s:
+        raise ValueError(
+            f'reward "{term.name}": timeout_s={own:g} is not below the deadline of {deadline_s:g} s for an answer: '
+            "lower params.timeout_s, or raise the deadline (reward.deadline_s)"
+        )
 
 
 def _nurse(control: socket.socket, work: Callable[[Connection[Any, Any], Mark], None]) -> None:

@@ -134,9 +134,9 @@ def all_of(run: Path) -> list[Path]:
 
 
 def prune(run: Path, keep_last: int) -> None:
-    """Remove all but the newest `keep_last` and the one with the best grade; a damaged one is never the best."""
+    """Remove all but the newest `keep_last` and the one with the best grade; one without a grade is never the best."""
     folders = all_of(run)
-    best = max(folders, key=_grade, default=None)
+    best = max((folder for folder in folders if _grade(folder) > -math.inf), key=_grade, default=None)
     for folder in folders[:-keep_last]:
         if folder != best:
             shutil.rmtree(folder)

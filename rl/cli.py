@@ -89,7 +89,8 @@ def report(
     """Write report.html and its plots from one or several run folders."""
     from rl.evaluation.page import report_of
 
-    typer.echo(report_of(runs))
+    for page in report_of(runs):
+        typer.echo(page)
 
 
 @app.command(epilog="Example: ration export evals/mine")

@@ -269,6 +269,16 @@ class TrainConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _best_can_be_known(self) -> TrainConfig:
+        best, budgets = self.run.best, self.run.eval_budgets
+        several = ("anytime", *(f"budget_{budget}" for budget in budgets)) if len(budgets) > 1 else ()
+        known = [f"heldout/{name}" for name in ("accuracy", *several)] if self.data.held_out else []
+        if best.startswith("heldout/") and best not in known:
+            there = f"there are {', '.join(known)}" if known else "data.held_out names no problems"
+            raise ValueError(f"run.best {best!r} is not measured: {there}")
+        return self
+
+    @model_validator(mode="after")
     def _prompts_can_ask(self) -> TrainConfig:
         from rl.algorithms import build
 

@@ -10,7 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, 
 class Section(BaseModel):
     """A frozen group of knobs that rejects names it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        coerce_numbers_to_str=True,
+        ser_json_inf_nan="constants",  # a variant's own knob may be infinite
+    )
 
     @field_validator("*", mode="before")
     @classmethod

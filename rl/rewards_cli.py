@@ -118,6 +118,7 @@ def bench(
         if run:
             from rl.saved_answers import saved_answers
 
+            _check_readable(name, given)
             pairs = [(one.task, one.answer) for one in saved_answers(run, limit)]
         else:
             own = _cases(data, prompt_column, answer_column, "", limit) if data else ()
@@ -147,6 +148,7 @@ def audit(
 
     given = _parsed([*(params or ()), *(more or ())])
     with _bad_input(), _progress("judging") as advance:
+        _check_readable(against, given)
         saved = saved_answers(run, limit)
         term = Term(against, params=given)
         with WorkerPool(term, workers=workers, timeout_s=timeout) as pool:
@@ -156,6 +158,16 @@ def audit(
                 advance(len(others), len(saved))
     found = compare(saved, others, examples=examples)
     _print(asdict(found) if as_json else lines(found, against))
+
+
+def _check_readable(name: str, given: dict[str, Any]) -> None:
+    """Raises BadInput for a reward that reads what a run does not save."""
+    from rewards.pool import WorkerPool
+    from rewards.terms import Term
+
+    with WorkerPool(Term(name, params=given), workers=1) as pool:
+        if pool.reads_token_ids:
+            raise BadInput(f'"{name}" reads token ids (completion_ids), and the saved answers of a run have none')
 
 
 def _parsed(pairs: Sequence[str]) -> dict[str, Any]:

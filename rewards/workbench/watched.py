@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pickle
 import random
 import sys
 import tempfile
@@ -125,7 +126,7 @@ def _one(returned: Sequence[object]) -> object:
 
 
 _RANDOM: Mapping[str, Callable[[Any], object]] = {
-    "numpy.random": lambda numpy_random: str(numpy_random.get_state(legacy=False)["state"]["key"].tobytes()),
+    "numpy.random": lambda numpy_random: pickle.dumps(numpy_random.get_state(legacy=False)),
     "torch": lambda torch: torch.get_rng_state().tolist(),
 }
 """Generators that a library keeps for the whole process: module, and what to compare."""

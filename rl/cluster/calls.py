@@ -39,7 +39,7 @@ def gather(what: str, calls: Mapping[str, ray.ObjectRef], deadline_s: float) -> 
             raise RunFailed(f"{what}: {names[ready[0]]} failed: {error.cause}") from error
         except RayActorError as error:
             why = str(error).splitlines()[0]
-            raise ActorDied(f"{what}: {names[ready[0]]} died: {why}; take the run up with --resume auto") from error
+            raise ActorDied(f"{what}: {names[ready[0]]} died: {why}; what was saved can be taken up again") from error
     return ray.get(list(calls.values()))
 
 

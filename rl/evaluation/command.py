@@ -13,6 +13,7 @@ from rl.evaluation.cards import all_cards
 from rl.evaluation.config import EvalConfig
 from rl.evaluation.finished import RESULT
 from rl.evaluation.models import SERVER, from_run, locate
+from rl.evaluation.sections import known_percent
 from rl.wording import percent
 
 
@@ -81,7 +82,8 @@ def _lines(folder: Path, result: Mapping[str, Any]) -> Iterator[str]:
             f"{point['thinking_tokens']:>8.1f}  {percent(point['forced_rate']):>7}  "
             f"{'' if none is None else percent(none):>9}"
         )
-    yield f"anytime accuracy {percent(result['anytime_accuracy'])}, final {percent(result['final_accuracy'])}"
+    anytime, final = known_percent(result["anytime_accuracy"]), known_percent(result["final_accuracy"])
+    yield f"anytime accuracy {anytime}, final {final}"
     if forks := result.get("forks"):
         yield f"forks against separate runs on {forks['n_problems']} problems: see {RESULT}"
     yield f"page: {folder / 'report.html'}"

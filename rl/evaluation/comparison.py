@@ -37,12 +37,14 @@ def compare(problems_a: Sequence[Problem], problems_b: Sequence[Problem]) -> dic
     of one side alone are counted. At a budget, a problem that lacks a verdict on one side leaves both. Accuracies are
     shares in [0, 1], differences lie in [-1, 1]; `token_efficiency` is A / T of `a` over that of `b` where `b` is most
     accurate, T being all tokens of an answer. Raises ValueError when an id stands twice in one of them, when they
-    have no problem or no budget in common, and as `gather` does.
+    have no problem or no budget in common, when a problem differs, and as `gather` does.
     """
     a, b = by_id(problems_a), by_id(problems_b)
     common = a.keys() & b.keys()
     if not common:
         raise ValueError("the two evaluations have no problem in common: compare two of the same task")
+    if other := [name for name in common if (a[name].prompt, a[name].gold) != (b[name].prompt, b[name].gold)]:
+        raise ValueError(f"problem {min(other)} is another one in each of the evaluations: their data differ")
     one, other = gather([a[name] for name in common]), gather([b[name] for name in common])
     budgets_S, at_a, at_b = np.intersect1d(one.budgets_S, other.budgets_S, return_indices=True)
     if not len(budgets_S):

@@ -73,6 +73,12 @@ class EvalConfig(Section):
         return resolve(value)
 
     @model_validator(mode="after")
+    def _forks_are_checked_against_themselves(self) -> EvalConfig:
+        if self.check_forks and self.strategy["type"] != "hard":
+            raise ValueError(f"check_forks compares the cuts of strategy hard, not {self.strategy['type']}")
+        return self
+
+    @model_validator(mode="after")
     def _names_differ(self) -> EvalConfig:
         names = [card.name for card in self.tasks]
         if len(set(names)) < len(names):

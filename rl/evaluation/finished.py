@@ -42,15 +42,20 @@ def closing_of(folder: Path) -> str:
     return config.get("rollout", {}).get("closing", "")
 
 
-def read_finished(folder: Path, label: str) -> Finished:
-    """Raises BadInput when the folder is not that of a finished evaluation."""
+def read_result(folder: Path) -> dict[str, Any]:
+    """The content of eval.json. Raises BadInput when the folder is not that of a finished evaluation."""
     for name in (RESULT, SAMPLES):
         if not (folder / name).is_file():
             raise BadInput(f"{folder} holds no finished evaluation (no {name}): run the same `ration eval` again")
     try:
-        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        return json.loads((folder / RESULT).read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise BadInput(f"{folder / RESULT}: not JSON ({error}); run the same `ration eval` again") from error
+
+
+def read_finished(folder: Path, label: str) -> Finished:
+    """Raises BadInput when the folder is not that of a finished evaluation."""
+    result = read_result(folder)
     problems = tuple(read_problems(folder / SAMPLES))
     if not problems:
         raise BadInput(f"{folder / SAMPLES} holds no problem: run the same `ration eval` again")

@@ -79,19 +79,18 @@ def address(path: str) -> tuple[str, str]:
     return url.rstrip("/"), name
 
 
-def fingerprint(model: Model) -> str:
-    """Tells these weights from others: names and sizes of the files, and the ends of each. A hub id is its own."""
-    folder = Path(model.weights)
+def fingerprint(path: str) -> str:
+    """Tells a folder from others by names, sizes and both ends of its files. What is no folder is its own."""
+    folder = Path(path)
     if not folder.is_dir():
-        return model.weights
+        return path
     digest = hashlib.blake2b(digest_size=12)
-    for path in sorted(folder.iterdir()):
-        if path.suffix in (".safetensors", ".bin", ".json") and path.is_file():
-            digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
-            with path.open("rb") as file:
-                digest.update(file.read(_EDGE))
-                file.seek(max(0, path.stat().st_size - _EDGE))
-                digest.update(file.read(_EDGE))
+    for file in sorted(file for file in folder.iterdir() if file.is_file()):
+        digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as content:
+            digest.update(content.read(_EDGE))
+            content.seek(max(0, file.stat().st_size - _EDGE))
+            digest.update(content.read(_EDGE))
     return digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ from rl import report
 from rl.errors import BadInput
 from rl.evaluation import sections
 from rl.evaluation.browser_data import pack_index, pack_texts, rows
-from rl.evaluation.finished import RESULT, Finished, read_finished
+from rl.evaluation.finished import RESULT, Finished, read_finished, read_result
 from rl.evaluation.plots import CAPTIONS, figures
 from rl.evaluation.records import SAMPLES
 from rl.log import replacing
@@ -95,12 +95,26 @@ def is_evaluation(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (RESULT, SAMPLES)) and not (folder / "metrics.jsonl").exists()
 
 
-def report_of(folders: Sequence[Path]) -> Path:
-    """The report of training runs or of evaluations, whichever the folders hold. Raises BadInput for a mixture."""
+def tasks_below(folder: Path) -> list[Path]:
+    """The folders of an evaluation's tasks; of anything else the folder itself."""
+    own = any((folder / name).exists() for name in (RESULT, SAMPLES, "metrics.jsonl"))
+    below = [] if own else sorted(path.parent for path in folder.glob(f"*/{RESULT}"))
+    return below or [folder]
+
+
+def report_of(folders: Sequence[Path]) -> list[Path]:
+    """The reports of training runs or of evaluations, whichever the folders hold. Raises BadInput for a mixture.
+
+    The folder of an evaluation of several tasks stands for theirs, and each task is compared on a page of its own.
+    """
+    folders = [one for folder in folders for one in tasks_below(folder)]
     kinds = [is_evaluation(folder) for folder in folders]
-    if all(kinds):
-        return make_eval_report(folders)
-    if any(kinds):
+    if not any(kinds):
+        return [report.make_report(folders)]
+    if not all(kinds):
         evaluation, run = folders[kinds.index(True)], folders[kinds.index(False)]
         raise BadInput(f"{evaluation} holds an evaluation and {run} does not: they cannot be compared on one page")
-    return report.make_report(folders)
+    of_task: dict[str, list[Path]] = {}
+    for folder in folders:
+        of_task.setdefault(read_result(folder)["data"], []).append(folder)
+    return [make_eval_report(same) for same in of_task.values()]

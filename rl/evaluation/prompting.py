@@ -48,6 +48,7 @@ def ask(config: EvalConfig, model: Model, strategy: Strategy, tasks: Sequence[Se
     for style, some in zip(styles, tasks, strict=True):
         try:
             marks = markers(style, codec)
+            strategy.check(style, codec)
             tokens = {task.id: len(prompt_ids(task, style, codec, budget=config.budgets[-1])) for task in some}
         except (ValueError, TemplateError) as error:
             raise BadInput(f"model.path {config.model.path!r}: {error}") from error

@@ -31,15 +31,15 @@ def claimed(folder: Path, key: Mapping[str, Any]) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path, plain = folder / KEY, json.loads(json.dumps(key))
-    if (folder / SAMPLES).exists():
-        _check_same(path, plain)
-    elif any((folder / name).exists() for name in ("metrics.jsonl", "checkpoints")):
-        raise BadInput(f"{folder} is the folder of a training run: name another one with out=DIR")
     with (folder / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BadInput(f"{folder}: another evaluation is at work there") from None
+        if (folder / SAMPLES).exists():
+            _check_same(path, plain)
+        elif any((folder / name).exists() for name in ("metrics.jsonl", "checkpoints")):
+            raise BadInput(f"{folder} is the folder of a training run: name another one with out=DIR")
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         yield
@@ -92,11 +92,17 @@ def _drop_unfinished_line(path: Path) -> None:
 
 def keep(path: Path, problems: Iterable[Problem]) -> None:
     """Append finished problems, on disk when this returns. Raises RunFailed when the disk takes no more."""
+    with kept_so_far(path), path.open("a", encoding="utf-8") as file:
+        file.writelines(map(to_line, problems))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def kept_so_far(path: Path) -> Iterator[None]:
+    """Raises RunFailed with a remedy when the disk takes no more."""
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.writelines(map(to_line, problems))
-            file.flush()
-            os.fsync(file.fileno())
+        yield
     except OSError as error:
         raise RunFailed(
             f"{path}: cannot be written ({error}); what was finished before is kept: make room and run this again"

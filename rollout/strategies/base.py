@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from rollout.engine import Codec
+from rollout.prompts import PromptFormat
 from rollout.sampler import Sampler
 from rollout.types import BudgetPrior, Group, Rollout, Task
 
@@ -22,6 +24,9 @@ class Strategy(Protocol):
         version span covers was inserted, not sampled. The same arguments and weights give the same tokens.
         """
         ...
+
+    def check(self, style: PromptFormat, codec: Codec) -> None:
+        """Raises ValueError for a prompt or tokenizer with which this method cannot work, before anything starts."""
 
     def room(self, budgets: Sequence[int]) -> int:
         """Tokens that the longest thought may take, with what the strategy adds to the prompt."""

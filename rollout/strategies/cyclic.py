@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from rollout.engine import Codec
 from rollout.logit_waves import LogitWave, single_tokens
-from rollout.prompts import markers
+from rollout.prompts import PromptFormat, markers
 from rollout.sampler import Sampler
 from rollout.strategies.base import Strategy, grid
 from rollout.types import Group, Task
@@ -43,3 +44,6 @@ class CyclicReflex(Strategy):
         end = markers(sampler.style, sampler.codec).think_end
         waved = replace(sampler, steering=LogitWave(ids, end, self.amplitude, self.period, self.shift))
         return await waved.groups([task], [grid(budgets, "cyclic")], size=samples, seed=seed)
+
+    def check(self, style: PromptFormat, codec: Codec) -> None:
+        single_tokens(self.words, codec, spaced=self.spaced)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+from rollout.engine import Codec
 from rollout.guidance import Gates, Guidance
-from rollout.prompts import Markers, markers
+from rollout.prompts import Markers, PromptFormat, markers
 from rollout.sampler import Sampler
 from rollout.strategies.base import Strategy
 from rollout.types import BudgetPrior, Group, Task
@@ -37,6 +39,10 @@ class Guided(Strategy):
         marks = markers(sampler.style, sampler.codec)
         done = await asyncio.gather(*(self._group(sampler, task, b, marks, samples, seed + b) for b in budgets))
         return [group for (group,) in done]
+
+    def check(self, style: PromptFormat, codec: Codec) -> None:
+        if not Path(self.predictor).is_dir():
+            raise ValueError(f"predictor={self.predictor!r}: no such folder; rollout.reference.predictor trains one")
 
     async def _group(
         self, sampler: Sampler, task: Task, budget: int, marks: Markers, samples: int, seed: int

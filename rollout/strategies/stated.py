@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from rollout.engine import Codec
+from rollout.prompts import PromptFormat
 from rollout.sampler import Sampler
 from rollout.strategies.base import Strategy, under
 from rollout.types import BudgetPrior, Group, Task
@@ -60,10 +62,15 @@ class EffortShare(Strategy):
     async def groups(
         self, sampler: Sampler, task: Task, budgets: Sequence[int], samples: int, seed: int
     ) -> list[Group]:
-        if "{effort}" not in sampler.style.template:
-            raise ValueError(f"an effort strategy needs {{effort}} in the prompt: {sampler.style.template!r}")
+        self.check(sampler.style, sampler.codec)
         largest = budgets[-1]
         single = replace(BudgetPrior.single(largest), kind="effort")
         priors = [replace(single, efforts=(budget / largest,)) for budget in budgets]
         groups = await asyncio.gather(*(sampler.groups([task], [p], size=samples, seed=seed) for p in priors))
         return [under(group, budget) for (group,), budget in zip(groups, budgets, strict=True)]
+
+    def check(self, style: PromptFormat, codec: Codec) -> None:
+        if "{effort}" not in style.template:
+            raise ValueError(
+                f"an effort strategy needs {{effort}} in the prompt, such as the recipe effort: {style.template!r}"
+            )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rollout.engine import Codec, Completion, Draw, Ended
-from rollout.prompts import Markers, markers, prompt_ids
+from rollout.prompts import Markers, PromptFormat, markers, prompt_ids
 from rollout.sampler import Sampler, crop, seed_of
 from rollout.strategies.base import Strategy
 from rollout.switching import Switching, SwitchRules
@@ -32,14 +32,16 @@ class Switched(SwitchRules, Strategy):
         self, sampler: Sampler, task: Task, budgets: Sequence[int], samples: int, seed: int
     ) -> list[Group]:
         """Raises ValueError where a cue would have to be inserted, or a marker is not one token."""
+        self.check(sampler.style, sampler.codec)
         marks = markers(sampler.style, sampler.codec)
-        if marks.cue:
-            raise ValueError(
-                f"soft embeddings leave no place for a cue: rollout.cue={sampler.style.cue!r} must be empty"
-            )
         how = self.switching(sampler.codec, marks)
         done = (_group(sampler, task, replace(how, limit=b), marks, samples, seed + b) for b in budgets)
         return list(await asyncio.gather(*done))
+
+    def check(self, style: PromptFormat, codec: Codec) -> None:
+        if style.cue:
+            raise ValueError(f"soft embeddings leave no place for a cue: rollout.cue={style.cue!r} must be empty")
+        self.switching(codec, markers(style, codec))
 
     def switching(self, codec: Codec, marks: Markers) -> Switching:
         """What a draw is told, in the tokens of a tokenizer and without a limit."""

@@ -77,7 +77,7 @@ class Wait(Strategy):
             draw = Draw(prompt + thought.token_ids, 1, most, seed + turn, (end,), min_tokens=1)
             (said,) = await sampler.engine.sample(draw)
             thought = join(thought, said)
-            ended_itself = said.ended is Ended.STOP
+            ended_itself = said.token_ids[-1:] == (end,)  # a model may have more ends of sequence than one
             if turn == self.times or not ended_itself or len(thought.token_ids) - 1 + len(string) >= cap:
                 break
             thought = join(crop(thought, 0, len(thought.token_ids) - 1), inserted)

@@ -263,3 +263,13 @@ def test_a_run_that_is_not_there_is_refused(tmp_path):
         assert refusal(find, tmp_path, "gsm8k", str(place)) == (
             f"--resume {place}: no run there (a run folder holds config.yaml)"
         )
+
+
+def test_a_checkpoint_without_a_grade_is_never_the_best(tmp_path):
+    for step, grade in ((1, None), (2, None), (3, None), (4, 0.2), (5, None), (6, None)):
+        write(tmp_path, state(step, grade), fill)
+    prune(tmp_path, 1)
+    assert [folder.name for folder in all_of(tmp_path)] == ["step_000004", "step_000006"]
+    checkpoint.regrade(folder_of(tmp_path, 4), None)
+    prune(tmp_path, 1)
+    assert [folder.name for folder in all_of(tmp_path)] == ["step_000006"]

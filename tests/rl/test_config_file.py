@@ -201,6 +201,15 @@ def test_knobs_that_contradict_each_other(path: Path):
     ]
 
 
+def test_the_best_checkpoint_is_judged_by_what_is_measured(path: Path):
+    line = "run.yaml and command line: run.best 'heldout/anytime' is not measured: "
+    assert errors(path, "run.best=heldout/anytime") == [line + "data.held_out names no problems"]
+    held = "data.held_out={source: reasoning_gym:chain_sum, limit: 8}"
+    assert errors(path, "run.best=heldout/anytime", held) == [line + "there are heldout/accuracy"]
+    budgets = "run.eval_budgets=[4,8]"
+    assert load(path, ["run.best=heldout/anytime", held, budgets]).run.eval_budgets == (4, 8)
+
+
 def test_limits_of_the_loss_are_checked(path: Path):
     wrong = "tis has a cap above 0, icepop a low and a high weight; got"
     for override, message in (

@@ -96,5 +96,6 @@ def varied_problems(
             letters = "".join("c" if rng.random() < p else rng.choice("wwwnxe") for p in chances)
             tokens = max(10, round(budgets[-1] * rng.lognormvariate(-0.7, 0.7)))
             trials.append(trial(letters, prose(rng, words), tokens=tokens, budgets=budgets))
-        problems.append(problem(f"sums/{i}", f"What is {i} + {4 - i}? {prose(rng, 25)}.", trials, str(level)))
+        asked = prose(random.Random(f"{seed}/{i}"), 25)  # the same whatever the skill
+        problems.append(problem(f"sums/{i}", f"What is {i} + {4 - i}? {asked}.", trials, str(level)))
     return problems

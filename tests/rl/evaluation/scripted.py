@@ -48,7 +48,8 @@ class Told:
     @contextmanager
     def __call__(self, config: EvalConfig, *_: object) -> Iterator[LocalSource]:
         self.starts += 1
-        yield LocalSource(config, self.engine, self.codec)
+        with LocalSource(config, self.engine, self.codec) as source:
+            yield source
 
     def ids(self, text: str) -> list[int]:
         return self.codec.encode(text, add_special_tokens=False)

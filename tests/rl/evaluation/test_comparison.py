@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,3 +94,9 @@ def test_what_cannot_be_compared():
         compare(one, [problem_of("a", "c", budgets=(300,))])
     with pytest.raises(ValueError, match="problem a stands twice"):
         compare(one, one * 2)
+
+
+def test_problems_that_only_share_their_ids_are_not_compared():
+    (one,) = ladder(0.5, 0, 1)
+    with pytest.raises(ValueError, match="is another one in each of the evaluations"):
+        compare([one], [replace(one, gold="elsewhere")])

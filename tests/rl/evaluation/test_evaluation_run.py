@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 from scripted import Told, config_of, make_model
+from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-from rl.errors import BadInput
+from rl.config_file import dump
+from rl.errors import BadInput, RunFailed
+from rl.evaluation.command import assemble, show
 from rl.evaluation.finished import RESULT
 from rl.evaluation.records import SAMPLES, read_problems
 from rl.evaluation.run import evaluate
@@ -117,7 +120,7 @@ def test_changed_data_are_noticed(model, task, tmp_path):
     evaluate(config, start=thinker(model))
     data = Path(str(task["name"]))
     data.write_text(data.read_text().replace("2+2", "2+3"))
-    with pytest.raises(BadInput, match="the data have changed"):
+    with pytest.raises(BadInput, match=r"another evaluation \(problems "):
         evaluate(config, start=thinker(model))
 
 
@@ -225,7 +228,7 @@ def test_a_problem_that_cannot_be_judged_is_excluded_and_most_of_them_are_refuse
 @pytest.mark.parametrize(
     ("strategy", "budgets", "accuracy"),
     [
-        ({"type": "wait", "times": 1, "string": "W"}, (12, 40), [1.0, 0.0]),  # the story loses its thread at the W
+        ({"type": "wait", "times": 1, "string": "W"}, (11, 40), [0.75, 0.0]),  # the story loses its thread at the W
         ({"type": "separate"}, (4, 40), [0.0, 1.0]),
         ({"type": "stated", "cap": 40, "wording": " (in {budget})?"}, (4, 40), [1.0, 1.0]),
         ({"type": "cyclic", "words": ("W",)}, (4, 40), [0.0, 1.0]),
@@ -248,3 +251,79 @@ def test_every_method_of_the_engine_fills_the_same_records(model, task, tmp_path
     assert [point["budget"] for point in found["budgets"]] == list(budgets)
     assert [point["accuracy"] for point in found["budgets"]] == accuracy
     assert found["strategy"] == strategy["type"]
+
+
+def test_most_answers_without_a_verdict_stop_the_evaluation_and_are_not_kept(model, task, tmp_path):
+    """A verifier that always runs over its deadline: a hung judge must not look like a weak model."""
+    hangs = tmp_path / "hangs.py"
+    hangs.write_text(
+        "import time\n\ndef hangs(task, answer):\n    time.sleep(30 if answer.text else 0)\n    return 1.0\n"
+    )
+    broken = {**task, "reward": f"{hangs}:hangs", "deadline_s": 0.05}
+    config = config_of(model, tmp_path / "out", tasks=[broken], budgets=[4, 12, 20, 40], samples=8)
+    with pytest.raises(RunFailed, match=r"of 32 answers have no verdict; the last: timeout: not judged within 0\.05 s"):
+        evaluate(config, start=thinker(model))
+    assert not (tmp_path / "out" / SAMPLES).exists()
+
+
+def test_a_budget_without_any_verdict_is_shown_as_such(model, task, tmp_path, capsys):
+    broken = tmp_path / "broken.py"
+    broken.write_text("def broken(task, answer):\n    return float(answer.text) if answer.text else 1.0\n")
+    judged = {**task, "reward": f"{broken}:broken"}
+    folder = evaluate(config_of(model, tmp_path / "out", tasks=[judged], budgets=[4, 40]), start=thinker(model))
+    points = result_of(folder)["budgets"]
+    assert [(point["judged"], point["excluded"]) for point in points] == [(0, 4), (4, 0)]
+    show(folder)
+    assert "anytime accuracy –" in capsys.readouterr().out
+
+
+def test_other_code_of_the_verifier_is_another_evaluation(model, task, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text("def own(task, answer):\n    return 1.0\n")
+    config = config_of(model, tmp_path / "out", tasks=[{**task, "reward": f"{own}:own"}], budgets=[40])
+    evaluate(config, start=thinker(model))
+    own.write_text("def own(task, answer):\n    return 0.0\n")
+    with pytest.raises(BadInput, match=r"another evaluation \(verifier\."):
+        evaluate(config, start=thinker(model))
+
+
+def test_what_a_method_needs_is_asked_for_before_anything_starts(model, task, tmp_path):
+    for strategy, why in (
+        ({"type": "effort"}, r"needs \{effort\} in the prompt"),
+        ({"type": "cyclic"}, "wait"),
+        ({"type": "guided", "predictor": "nowhere"}, "no such folder"),
+    ):
+        told = thinker(model)
+        with pytest.raises(BadInput, match=why):
+            evaluate(config_of(model, tmp_path / "out", tasks=[task], budgets=[40], strategy=strategy), start=told)
+        assert told.starts == 0
+    with pytest.raises(ValueError, match="check_forks compares the cuts of strategy hard, not wait"):
+        config_of(model, tmp_path / "out", tasks=[task], budgets=[40], strategy={"type": "wait"}, check_forks=1)
+
+
+def test_an_infinite_knob_survives_the_file(model, tmp_path):
+    strategy = {"type": "cyclic", "period": float("inf"), "amplitude": 3.0, "shift": 0.75}
+    config = config_of(model, tmp_path / "out", tasks=["gsm8k"], budgets=[40], strategy=strategy)
+    (tmp_path / "again.yaml").write_text(dump(config))
+    assert assemble([str(tmp_path / "again.yaml")], []) == config
+
+
+def test_the_reference_decoder_evaluates_problem_after_problem(model, task, tmp_path):
+    """SwiReasoning on a random model: all problems, two budgets, two samples, through the whole evaluation."""
+    codec = AutoTokenizer.from_pretrained(model)
+    small = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    shape = Qwen2Config(vocab_size=len(codec), max_position_embeddings=256, num_key_value_heads=2, **small)
+    Qwen2ForCausalLM(shape).save_pretrained(model)
+    strategy, knobs = {"type": "switched", "switches": 2}, {"path": str(model), "dtype": "float32"}
+    config = config_of(
+        *(model, tmp_path / "out"),
+        tasks=[task],
+        budgets=[6, 12],
+        samples=2,
+        strategy=strategy,
+        model=knobs,
+        rollout={"answer_tokens": 4},
+    )
+    found = result_of(evaluate(config))
+    assert (found["n_problems"], found["samples"], found["strategy"]) == (4, 2, "switched")
+    assert all(0 < point["thinking_tokens"] <= point["budget"] for point in found["budgets"])

@@ -14,8 +14,10 @@ from live_runs import Runs
 from rl.evaluation.finished import RESULT
 from rl.evaluation.records import SAMPLES, read_problems
 from rl.evaluation.store import FORKS
+from rl.tiny import build_model, build_tokenizer
 
 PROBLEMS, SAMPLES_EACH = 96, 2
+DATA = Path(os.environ.get("RATION_DATA", Path(__file__).parents[3].parent / "shared/data"))
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +101,22 @@ def test_bad_input_ends_with_2_and_one_line(runs):
         assert runs.end(process) == 2
         assert why in runs.printed(name).read_text().replace("\n", " ")
         assert "Traceback" not in runs.printed(name).read_text()
+
+
+@pytest.mark.skipif(not DATA.exists(), reason=f"the public data are not here: {DATA}")
+def test_public_tasks_run_from_local_files_with_one_command(runs):
+    """GSM8K, MATH-500 and AIME 2024: one engine for all three, a folder for each, every problem judged."""
+    tokenizer = build_tokenizer()
+    build_model(tokenizer, context=8192, tie_embeddings=True, seed=0).save_pretrained(runs.folder / "long")
+    tokenizer.save_pretrained(runs.folder / "long")
+    out, size = runs.folder / "public", 12
+    files = {"gsm8k": "gsm8k_test.jsonl", "math500": "math500_test.json", "aime24": "aime24_test.json"}
+    sources = [f"tasks.{i}.data.source={DATA / name}" for i, name in enumerate(files.values())]
+    asked = ["eval", "--model", str(runs.folder / "long"), "--data", ",".join(files), "--budgets", "4,8", f"out={out}"]
+    knobs = ["tasks.1.level=difficulty", f"limit={size}", "model.dtype=float32", "rollout.answer_tokens=4", "workers=1"]
+    assert runs.end(runs.spawn("public", *asked, *sources, *knobs)) == 0, runs.printed("public").read_text()[-3000:]
+    for name in files:
+        result = json.loads((out / name / RESULT).read_text())
+        assert (result["data"], result["n_problems"]) == (name, size)
+        assert [(point["judged"], point["excluded"]) for point in result["budgets"]] == [(size, 0)] * 2
+    assert {problem.level for problem in read_problems(out / "math500" / SAMPLES)} >= {"1", "2"}

@@ -14,7 +14,7 @@ from make_evaluations import ATTACK, BUDGETS, problem, trial, varied_problems, w
 
 from rl.errors import BadInput
 from rl.evaluation.finished import read_finished
-from rl.evaluation.page import make_eval_report, report_of
+from rl.evaluation.page import make_eval_report, report_of, tasks_below
 from rl.evaluation.plots import curve, draw_anytime, draw_difficulty, figures, thinned, totals
 from rl.evaluation.sections import gain, headline_lines, paired
 from rl.plots import LIGHT
@@ -94,8 +94,8 @@ def test_the_page_tells_the_numbers_of_eval_json(folder: Path, page: Elements) -
 def test_several_are_compared_and_the_first_keeps_its_own_page(tmp_path: Path) -> None:
     first = write_evaluation(tmp_path / "a", varied_problems(20, 2, 0))
     second = write_evaluation(tmp_path / "b", varied_problems(20, 2, 0, skill=0.9), "wait")
-    own = report_of([first]).read_bytes()
-    path = report_of([first, second])
+    own = report_of([first])[0].read_bytes()
+    (path,) = report_of([first, second])
     assert path == first / "comparison.html"
     assert (first / "report.html").read_bytes() == own
     assert not (second / "report.html").exists()
@@ -123,7 +123,7 @@ def test_the_report_knows_runs_from_evaluations(tmp_path: Path, folder: Path) ->
     run = tmp_path / "run"
     run.mkdir()
     (run / "metrics.jsonl").write_text(json.dumps({"step": 0, "loss": 0.5, "time/step": 1.0}) + "\n")
-    assert report_of([run]) == run / "report.html"
+    assert report_of([run]) == [run / "report.html"]
     with pytest.raises(BadInput, match=r"holds an evaluation and .* does not"):
         report_of([folder, run])
     with pytest.raises(BadInput, match="is not a run folder"):
@@ -160,7 +160,7 @@ def test_a_run_without_levels_or_verdicts_can_be_drawn(tmp_path: Path) -> None:
     one = [problem("p", "?", [trial("eeee", "t")])]
     folder = write_evaluation(tmp_path / "a", one)
     assert list(figures([read_finished(folder, "a")])) == ["anytime", "tokens", "cost"]
-    assert "–" in Elements(report_of([folder]).read_text(encoding="utf-8")).text
+    assert "–" in Elements(report_of([folder])[0].read_text(encoding="utf-8")).text
 
 
 def test_the_cost_of_forks_against_separate_runs(tmp_path: Path) -> None:
@@ -171,3 +171,18 @@ def test_the_cost_of_forks_against_separate_runs(tmp_path: Path) -> None:
 def test_budgets_are_thinned_from_the_largest() -> None:
     assert thinned([1, 2, 3], 9) == [1, 2, 3]
     assert thinned(list(range(250, 8001, 250)), 8) == [1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000]
+
+
+def test_the_folder_of_several_tasks_stands_for_theirs(tmp_path):
+    for name in ("b", "a"):
+        (tmp_path / "evals" / name).mkdir(parents=True)
+        (tmp_path / "evals" / name / "eval.json").write_text("{}")
+    run = tmp_path / "run"
+    (run / "kept").mkdir(parents=True)
+    (run / "kept" / "eval.json").write_text("{}")
+    (run / "metrics.jsonl").write_text("")
+    evals = tmp_path / "evals"
+    assert tasks_below(evals) == [evals / "a", evals / "b"]
+    assert tasks_below(evals / "a") == [evals / "a"]
+    assert tasks_below(run) == [run]
+    assert tasks_below(tmp_path / "nowhere") == [tmp_path / "nowhere"]
