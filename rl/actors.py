@@ -187,7 +187,7 @@ class LearnerActor:
         return self._learner.buckets(BUCKET_BYTES)
 
     def _native_sender(self, receivers: Receivers | None) -> Any:
-        from rollout.weight_transfer import BucketSource, native_sender
+        from rollout.vllm_worker import BucketSource, native_sender
 
         address, port = self.endpoint()
         knobs = self._config.rollout

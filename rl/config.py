@@ -7,13 +7,16 @@ did-you-mean live in `rl.config_file`, what may be said of data in `rl.config_da
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias
+from typing import Any, Literal, Protocol, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from rl.config_data import DataConfig as DataConfig
 from rl.config_data import Section as Section
 from rl.config_data import SourceConfig as SourceConfig
+from rl.config_loss import Correction as Correction
+from rl.config_loss import LossConfig as LossConfig
+from rl.config_schema import suggest
 
 
 class RunConfig(Section):
@@ -124,49 +127,6 @@ class RewardConfig(Section):
     deadline_s: float = Field(default=10.0, gt=0, description="for one answer; then its worker is killed")
 
 
-Correction: TypeAlias = (
-    Literal["none", "tis", "icepop", "ratio"] | dict[Literal["tis", "icepop"], float | tuple[float, float]]
-)
-
-
-class LossConfig(Section):
-    """From credit to gradient (`rl.losses`)."""
-
-    clip_low: float = Field(default=0.2, gt=0, lt=1)
-    clip_high: float = Field(default=0.2, gt=0)
-    aggregation: Literal["token_mean", "sequence_mean"] | Annotated[int, Field(gt=0)] = Field(
-        default="token_mean", description="a number of tokens divides by that constant, the L_max of Dr. GRPO"
-    )
-    correction: Correction = Field(
-        default="tis",
-        description="of the engine-learner gap: a weight, such as {tis: 2.0} or {icepop: [0.5, 5.0]}, "
-        "or `ratio`, clipped against the engine itself",
-    )
-    kl: dict[Literal["k1", "k2", "k3"], float] = Field(
-        default_factory=dict[Literal["k1", "k2", "k3"], float],
-        max_length=1,
-        description="estimator and weight, such as {k3: 0.01}; empty: no reference",
-    )
-
-    @field_validator("kl")
-    @classmethod
-    def _kl_pulls(cls, value: dict[str, float]) -> dict[str, float]:
-        if min(value.values(), default=1.0) <= 0:
-            raise ValueError(f"a weight above 0, not {value}; leave it empty for none")
-        return value
-
-    @field_validator("correction")
-    @classmethod
-    def _correction_leaves_something(cls, value: Correction) -> Correction:
-        if isinstance(value, str):
-            return value
-        for name, limits in value.items():
-            fits = 0 <= limits[0] < limits[1] if isinstance(limits, tuple) else limits > 0
-            if not fits or isinstance(limits, tuple) != (name == "icepop"):
-                raise ValueError(f"tis has a cap above 0, icepop a low and a high weight; got {value}")
-        return value
-
-
 class LearnerConfig(Section):
     """Optimisation (`rl.deepspeed_learner`)."""
 
@@ -266,6 +226,17 @@ class TrainConfig(Section):
                 f"a budget of {largest} and {self.rollout.answer_tokens} answer tokens leave no room for a prompt "
                 f"in model.context {self.model.context}: raise model.context or lower the budget"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _rewards_name_sources_of_the_data(self) -> TrainConfig:
+        held_out = (self.data.held_out,) if self.data.held_out else ()
+        known = [one.source for one in (*self.data.sources, *held_out)]
+        for term in self.reward.terms:
+            for source in term.sources:
+                if source not in known:
+                    hint = suggest(source, known) or f"; there are {', '.join(known)}"
+                    raise ValueError(f"reward {term.name!r} judges source {source!r}, which no data have{hint}")
         return self
 
     @model_validator(mode="after")

@@ -24,9 +24,9 @@ from vllm.v1.engine.async_llm import AsyncLLM
 
 from rollout.engine import Completion, Draw, Ended
 from rollout.types import VersionSpan, WeightVersion
-from rollout.vllm_logits import extra_args, processor_of
+from rollout.vllm_worker import extra_args, processor_of
 
-RECEIVER = "rollout.weight_transfer.Extension"
+RECEIVER = "rollout.vllm_worker.Extension"
 
 
 @dataclass(frozen=True, slots=True)

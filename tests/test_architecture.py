@@ -18,7 +18,7 @@ from rl.config_schema import section_of
 ROOT = Path(__file__).parents[1]
 FLOORS = ("rollout", "rewards", "rl")
 HOMES = {
-    "vllm": {"rollout/vllm_engine.py", "rollout/vllm_logits.py", "rollout/weight_transfer.py"},
+    "vllm": {"rollout/vllm_engine.py", "rollout/vllm_worker.py"},
     "math_verify": {"rewards/math_answer.py"},
     "deepspeed": {"rl/deepspeed_learner.py", "rl/weight_sender.py"},
     "httpx": {"rewards/chat.py"},

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
-
-import ray
 
 from rewards.standardize import SCOPES, standardized
 from rewards.types import ScoredGroup
 from rl.actors import JudgeActor, prompt_format
-from rl.cluster.calls import Handle, ray_at
+from rl.cluster.calls import Handle, actors_of, ray_at, resources
 from rl.cluster.calls import gather as gather
 from rl.cluster.calls import named as named
 from rl.cluster.engines import ClusterEngines
@@ -28,7 +25,7 @@ class ClusterJudge:
     """The Judge port over actors, spread over the hosts; groups are dealt out like cards."""
 
     def __init__(self, config: TrainConfig) -> None:
-        actor: Any = ray.remote(JudgeActor).options(num_cpus=0, scheduling_strategy="SPREAD")
+        actor = actors_of(JudgeActor, num_cpus=0, scheduling_strategy="SPREAD")
         self._weights = {term.label: term.weight for term in terms_of(config.reward.terms)}
         self._value, self._deadline_s = config.reward.value, config.cluster.deadline_s
         alone = config.reward.model_copy(update={"value": "sum"} if self._value in SCOPES else {})
@@ -52,7 +49,7 @@ class Cluster:
     def __init__(self, config: TrainConfig, model: str, canary: Task, receiver: str | None = None) -> None:
         with ExitStack() as stack:
             stack.enter_context(ray_at(config.cluster.address))
-            need = check_room(config, ray.cluster_resources())
+            need = check_room(config, resources())
             self.engines = ClusterEngines(
                 config,
                 model,
@@ -85,7 +82,7 @@ class EngineRoom:
     def __init__(self, config: EngineSide, model: str, canary: Task, style: PromptFormat) -> None:
         with ExitStack() as stack:
             stack.enter_context(ray_at(config.cluster.address))
-            options = engine_room(config, ray.cluster_resources())
+            options = engine_room(config, resources())
             threads = max(1, (os.cpu_count() or 1) // config.rollout.engines)
             self.engines = ClusterEngines(config, model, options, threads=threads, canary=canary, style=style)
             gather("start", self.engines.starting(), config.cluster.deadline_s)

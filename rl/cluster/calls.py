@@ -17,11 +17,26 @@ Handle: TypeAlias = Any
 """A Ray actor; Ray's own types do not know its methods."""
 
 
+Ref: TypeAlias = ray.ObjectRef
+"""What a call of an actor gives at once; `gather` waits for it."""
+
+
+def actors_of(lives_in: type, **options: Any) -> Any:
+    """What makes actors of a class, each with these resources of Ray's."""
+    made: Any = ray.remote(lives_in)
+    return made.options(**options)
+
+
+def resources() -> Mapping[str, float]:
+    """What the cluster has in all."""
+    return ray.cluster_resources()
+
+
 class ActorDied(RunFailed):
     """An actor is gone, and with it what it was doing."""
 
 
-def gather(what: str, calls: Mapping[str, ray.ObjectRef], deadline_s: float) -> list[Any]:
+def gather(what: str, calls: Mapping[str, Ref], deadline_s: float) -> list[Any]:
     """The results of calls to actors, in order. The first that fails raises at once.
 
     Raises RunFailed, naming who, when the deadline passes or a call raised; ActorDied when an actor died.
@@ -43,7 +58,7 @@ def gather(what: str, calls: Mapping[str, ray.ObjectRef], deadline_s: float) -> 
     return ray.get(list(calls.values()))
 
 
-def named(kind: str, refs: Sequence[ray.ObjectRef]) -> dict[str, ray.ObjectRef]:
+def named(kind: str, refs: Sequence[Ref]) -> dict[str, Ref]:
     return {f"{kind} {index}": ref for index, ref in enumerate(refs)}
 
 

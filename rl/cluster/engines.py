@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-import ray
-
 from rl.actors import EngineActor
-from rl.cluster.calls import ActorDied, Handle, gather, named
+from rl.cluster.calls import ActorDied, Handle, Ref, actors_of, gather, named
 from rl.config import EngineSide
 from rl.errors import RunFailed
 from rollout.prompts import PromptFormat
@@ -24,7 +22,7 @@ class Shards(Generic[Made]):
     """A batch that is being sampled: `ask` sends an engine its shard of the items, and is answered item by item."""
 
     def __init__(
-        self, engines: ClusterEngines, items: Sequence[Any], ask: Callable[[Handle, Sequence[Any]], ray.ObjectRef]
+        self, engines: ClusterEngines, items: Sequence[Any], ask: Callable[[Handle, Sequence[Any]], Ref]
     ) -> None:
         count = len(engines.handles)
         self._engines, self._ask = engines, ask
@@ -32,7 +30,7 @@ class Shards(Generic[Made]):
         self._asked: list[Handle] = list(engines.handles)
         self._refs = [self._send(i) for i in range(count)]
 
-    def _send(self, engine: int) -> ray.ObjectRef:
+    def _send(self, engine: int) -> Ref:
         self._asked[engine] = self._engines.handles[engine]
         return self._ask(self._asked[engine], self._shards[engine])
 
@@ -70,13 +68,13 @@ class ClusterEngines:
         receiver: str | None = None,
     ) -> None:
         self.deadline_s = config.cluster.deadline_s
-        self._actor: Any = ray.remote(EngineActor).options(**options)
+        self._actor = actors_of(EngineActor, **options)
         self._arguments, self._start = (config, model, style, receiver), (canary, threads)
         self.handles: list[Handle] = [self._actor.remote(*self._arguments) for _ in range(config.rollout.engines)]
         self.after_revival: list[Callable[[], object]] = []
         self.revivals = 0
 
-    def starting(self) -> dict[str, ray.ObjectRef]:
+    def starting(self) -> dict[str, Ref]:
         return named("engine", [handle.start.remote(*self._start) for handle in self.handles])
 
     def submit(

@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import ray
-
 from rl.actors import LearnerActor
 from rl.aggregation import weights_named
 from rl.batches import batch_of, minibatches
-from rl.cluster.calls import Handle, gather, named
+from rl.cluster.calls import Handle, Ref, actors_of, gather, named
 from rl.cluster.engines import ClusterEngines
 from rl.config import TrainConfig
 from rl.errors import RunFailed
@@ -47,7 +45,7 @@ class RayReceivers:
     def finish_weight_update(self) -> None:
         self._wait("finish_weight_update", [e.finish_weight_update.remote() for e in self._engines])
 
-    def _wait(self, verb: str, refs: Sequence[ray.ObjectRef]) -> None:
+    def _wait(self, verb: str, refs: Sequence[Ref]) -> None:
         gather(f"publish: {verb}", named("engine", refs), self._deadline_s)
 
 
@@ -56,17 +54,17 @@ class ClusterLearner:
 
     def __init__(self, config: TrainConfig, model: str, need: Needs, engines: ClusterEngines) -> None:
         self._config, self._engines, self.version = config, engines, 0
-        actor: Any = ray.remote(LearnerActor).options(**need.rank)
+        actor = actors_of(LearnerActor, **need.rank)
         self._ranks: list[Handle] = [actor.remote(config, model, rank) for rank in range(config.learner.ranks)]
         self._weights = weights_named(config.learner.loss.aggregation)
         self._probe: list[tuple[int, ...]] = []
         engines.after_revival.append(self.publish)
 
-    def _all(self, what: str, refs: Sequence[ray.ObjectRef]) -> list[Any]:
+    def _all(self, what: str, refs: Sequence[Ref]) -> list[Any]:
         return gather(what, named("rank", refs), self._config.cluster.deadline_s)
 
-    def starting(self) -> dict[str, ray.ObjectRef]:
-        where = ray.get(self._ranks[0].endpoint.remote(), timeout=self._config.cluster.deadline_s)
+    def starting(self) -> dict[str, Ref]:
+        (where,) = self._all("start", [self._ranks[0].endpoint.remote()])
         threads = threads_each(self._config, len(self._ranks))
         return named("rank", [rank.start.remote(*where, threads) for rank in self._ranks])
 

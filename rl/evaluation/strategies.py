@@ -7,12 +7,10 @@ from typing import Any
 
 from rl import variants
 from rollout.strategies.base import Strategy
-from rollout.strategies.cyclic import CyclicReflex
-from rollout.strategies.guided import Guided
-from rollout.strategies.hard import Hard, Separate
+from rollout.strategies.by_reference import Guided, Switched
+from rollout.strategies.hard import CyclicReflex, Hard, Separate
 from rollout.strategies.planning import PlanAndBudget
 from rollout.strategies.stated import EffortShare, Stated
-from rollout.strategies.switching import Switched
 from rollout.strategies.waiting import Wait
 
 STRATEGIES: dict[str, type] = {

@@ -6,6 +6,8 @@ import time
 from math import isfinite
 from pathlib import Path
 
+import numpy as np
+
 from rewards import RewardResult, Status
 from rewards.extract import marked
 
@@ -85,6 +87,11 @@ def takes_notes_in_the_task(task, answer):
 
 def seeds_the_generator(task, answer):
     random.seed(task.id)
+    return careful(task, answer)
+
+
+def draws_from_numpy(task, answer):
+    np.random.random_sample()
     return careful(task, answer)
 
 

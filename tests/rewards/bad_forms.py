@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from functools import partial
 
 from rewards import RewardResult, Status
 
@@ -63,6 +64,26 @@ def trl_messages(prompts, completions, solution, **kwargs):
 
 def trl_text(completions, answer):
     return [float(text == gold) for text, gold in zip(completions, answer, strict=True)]
+
+
+async def trl_later(completions, answer, log_extra, log_metric, trainer_state, **kwargs):
+    await asyncio.sleep(0.01)
+    log_extra(column="gold", values=answer)
+    log_metric("mean", 0.5)
+    contents = [completion[0]["content"] for completion in completions]
+    right = [float(text == gold) for text, gold in zip(contents, answer, strict=True)]
+    return [None if trainer_state else value for value in right]
+
+
+class Grader:
+    """An object that is called."""
+
+    async def __call__(self, task, answer, *, half: bool = False):
+        return 0.5 if half else 1.0
+
+
+grader = Grader()
+near_half = partial(near, rel=0.5)
 
 
 def three(task, answer, extra):

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from rewards import Status, score
 from rewards.code import code
 from rewards.code_match import output_differs, value_differs
 from rewards.code_tests import BadTests, Calls, InputOutput, read
+from rewards.jail import talk
 from rewards.sandbox import in_subprocess
 from rollout.types import Answer, Task
 
@@ -99,6 +101,27 @@ def test_tests_that_cannot_be_used_are_an_error_of_the_data(meta, detail):
     result = judge(meta, "def f(x): return x")
     assert (result.status, result.value) == (Status.ERROR, 0.0)
     assert result.detail.startswith(f"task t7: {detail}")
+
+
+SUMS_UP = {"test": "def check(candidate):\n    assert candidate([1, 2]) == 3", "entry_point": "sum"}
+ADDS = {"test_list": ["assert sum(two(), 3) == len('12345')"], "test_setup_code": "def two(): return 2"}
+
+
+@pytest.mark.parametrize(
+    ("meta", "right"),
+    [(SUMS_UP, "def sum(xs): return xs[0] + xs[1]"), (ADDS, "def sum(a, b): return a + b")],
+)
+def test_a_program_is_not_tested_on_the_built_in_of_the_same_name(meta, right):
+    assert judge(meta, right).status is Status.OK
+    assert judge(meta, "x = 1").detail == "test 1 of 1: NameError: name 'sum' is not defined"
+
+
+def test_a_built_in_around_the_program_s_function_is_the_tests_own():
+    meta = {"test_list": ["assert set(find(2)) == {1, 2}", "assert sum(x for x in find(2)) == 3"]}
+    assert judge(meta, "def find(n): return range(1, n + 1)").status is Status.OK
+    assert (
+        judge(meta, "def find(n): return []\ndef set(xs): return {1, 2}\ndef sum(xs): return 3").status is Status.WRONG
+    )
 
 
 def test_read():
@@ -332,6 +355,16 @@ for module in list(sys.modules.values()):
     if hasattr(module, '_perform'):
         module._perform = lambda *_: {'anything': True}
 def double(x): return 0""",
+    **{
+        f"makes every {name} of the tests' process equal to what is true": rf"""
+import sys
+reply = b")c{module}\n{name}\nN}}U\x06__eq__cbuiltins\nbool\ns\x86b" + b")R\x86."
+for module in list(sys.modules.values()):
+    if hasattr(module, '_dump'):
+        module._dump = lambda value, key_of: reply
+def double(x): return 0"""
+        for module, name in (("collections", "Counter"), ("fractions", "Fraction"))
+    },
     "sends what is no data": """
 import sys, pickle
 class Evil:
@@ -351,6 +384,35 @@ def test_no_cheat_passes(name):
     calls = {"tests": {"inputs": ["2"], "outputs": ["4"], "fn_name": "double"}}
     assert judge(calls, CHEATS[name]).status is Status.WRONG
     assert judge(SUMS, CHEATS[name]).status is Status.WRONG
+
+
+def test_the_classes_that_a_pickle_may_not_touch_are_those_that_it_could_change():
+    immutable = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
+    classes = {name: vars(import_module(module)).get(name) for name, module in talk._COPIED.items()}
+    assert {name for name, kind in classes.items() if kind and not kind.__flags__ & immutable} == set(talk._OPEN)
+
+
+def test_counters_and_fractions_travel_both_ways():
+    meta = {
+        "test_imports": ["from collections import Counter", "from fractions import Fraction"],
+        "test_list": [
+            "assert letters('aab') == Counter('aab')",
+            "assert invert(Fraction(1, 2)) == 2 and type(invert(2)) is Fraction",
+            "assert most(grouped()) == {'x': Counter('a')}",
+        ],
+    }
+    program = """
+from collections import Counter, defaultdict
+from fractions import Fraction
+def letters(s): return Counter(s)
+def invert(x): return 1 / Fraction(x)
+def grouped():
+    found = defaultdict(Counter)
+    found['x']['a'] += 1
+    return found
+def most(found): return found
+"""
+    assert judge(meta, program).detail == ""
 
 
 # Sandboxes and workers.

@@ -10,12 +10,15 @@ from rewards.forms import ABSENT
 from rewards.terms import Term
 from rollout.types import Answer, Task
 
-TASK, ANSWER = Task("t", "?", "8"), Answer.from_text("8")
+TASK, ANSWER = Task("t", "?", "8", source="sums"), Answer.from_text("8")
 
 
 def judged(*terms):
-    """The verdict of (label, what the reward returns, weight) terms on one answer."""
-    batches = [(Term(f"m:{label}", weight), lambda tasks, answers, r=r: [r] * len(tasks)) for label, r, weight in terms]
+    """The verdict of (label, what the reward returns, weight, sources) terms on one answer."""
+    batches = [
+        (Term(f"m:{label}", weight, sources=tuple(sources)), lambda tasks, answers, r=r: [r] * len(tasks))
+        for label, r, weight, *sources in terms
+    ]
     return Combined(batches).together([TASK], [ANSWER])[0]
 
 
@@ -41,7 +44,27 @@ def test_a_term_without_a_verdict_leaves_none(status):
 
 def test_what_a_term_is_absent_from_is_neither_added_nor_failed():
     assert judged(("math", 1.0, 2.0), ("style", ABSENT, 0.5)) == RewardResult(Status.OK, 2.0, {"math": 1.0})
-    assert judged(("style", ABSENT, 0.5)).detail == "task t: no reward judges source ''"
+    assert judged(("style", 0.5, 1.0, "words")).detail == "task t: no reward judges source 'sums'"
+
+
+SILENT = "task t: math returned None, and no other term with `sources` says whether it is right"
+
+
+@pytest.mark.parametrize("sources", [(), ("sums",)])
+def test_no_shaping_term_says_what_a_silent_verifier_left_open(sources):
+    result = judged(("math", ABSENT, 1.0, *sources), ("style", 1.0, 0.5))
+    assert result == RewardResult(Status.ERROR, 0.0, {"style": 1.0}, SILENT)
+    assert judged(("math", ABSENT, 1.0, *sources)) == RewardResult(Status.ERROR, 0.0, {}, SILENT)
+
+
+def test_the_next_term_of_the_source_speaks_for_a_silent_one():
+    terms = [("style", 1.0, 0.5), ("math", ABSENT, 1.0, "sums"), ("numeric", 0.0, 1.0, "sums")]
+    assert judged(*terms) == RewardResult(Status.WRONG, 0.5, {"style": 1.0, "numeric": 0.0})
+
+
+def test_a_term_of_the_source_is_its_verifier_wherever_it_stands():
+    assert judged(("style", 1.0, 1.0), ("math", 0.0, 1.0, "sums")).status is Status.WRONG
+    assert judged(("style", 1.0, 1.0), ("words", 0.0, 1.0, "words")).status is Status.OK
 
 
 @pytest.mark.parametrize(

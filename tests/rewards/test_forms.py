@@ -4,6 +4,7 @@ import asyncio
 from functools import partial
 from pathlib import Path
 
+import bad_annotations as annotated
 import bad_forms as forms
 import pytest
 
@@ -36,6 +37,25 @@ def test_parameters_are_checked_against_signature_and_annotations():
         parameters(forms.needs, {}, "needs")
 
 
+def test_annotations_are_read_only_where_a_parameter_is_given():
+    assert called(annotated.typed, "8") == [1.0]
+    assert called(annotated.typed, "8", rel="0.5") == [1.5]
+    assert called(annotated.typed_by_a_stranger, "8") == [1.0]
+    message = "reward \"mine\": the annotation of rel cannot be read: name 'Decimal' is not defined"
+    with pytest.raises(ValueError, match=message):
+        called(annotated.typed_by_a_stranger, "8", rel=1)
+
+
+def test_partial_functions_and_objects_that_are_called():
+    assert called(forms.near_half, "8", "12", "13") == [1.0, 1.0, 0.0]
+    assert called(forms.near_half, "9", rel="0.0") == [0.0]
+    assert called(forms.grader, "8") == [1.0]
+    assert called(forms.grader, "8", half="true") == [0.5]
+    assert [is_single(forms.near_half), is_single(forms.grader)] == [True, False]
+    with pytest.raises(ValueError, match=r"params.half = 'very': Input should be a valid boolean"):
+        called(forms.grader, "8", half="very")
+
+
 def test_one_answer_at_a_time():
     assert called(forms.near, "8", "8.7", "9") == [1.0, 1.0, 0.0]
     assert called(forms.near, "8.7 m", rel=0.0, unit=" m") == [0.0]
@@ -62,6 +82,12 @@ def test_trl_functions_get_what_its_trainer_hands_them():
     assert batch_of(forms.trl_length, {}, "x", asyncio.run, 1.0)([TASK], [answer]) == [6.0]
     with pytest.raises(ValueError, match=r"params\.completions is one of messages, text"):
         called(forms.trl_text, "8", completions="chat")
+
+
+def test_trl_coroutines_are_awaited_and_may_log():
+    assert called(forms.trl_later, "8", "9") == [1.0, 0.0]
+    results = on_workers(f"{FILE}:trl_later", [TASK] * 2, answers("8", "9"))
+    assert [(r.status, r.value) for r in results] == [(Status.OK, 1.0), (Status.WRONG, 0.0)]
 
 
 def test_trl_completions_hold_the_thought_as_well():

@@ -45,6 +45,7 @@ def test_a_task_of_another_source_is_an_error_of_the_data():
     assert result.detail == "task t9: no meta dataset and entry"
 
 
-def test_an_unknown_dataset_raises():
-    with pytest.raises(ValueError, match="no_such"):
-        judged("<answer>8</answer>", dataset="no_such")
+@pytest.mark.parametrize("text", ["", "<answer>8</answer>"])
+def test_an_unknown_dataset_is_an_error_of_the_data(text):
+    result = judged(text, dataset="no_such")
+    assert (result.status, result.detail) == (Status.ERROR, "task t: meta dataset: Dataset 'no_such' not registered")

@@ -88,8 +88,9 @@ def test_an_instruction_that_comes_twice_has_two_parts():
     ],
 )
 def test_what_cannot_be_checked_is_an_error_of_the_data(meta, detail):
-    result = judged("text", meta)
-    assert (result.status, result.value, result.detail) == (Status.ERROR, 0.0, f"task t4: {detail}")
+    for text in ("text", ""):
+        result = judged(text, meta)
+        assert (result.status, result.value, result.detail) == (Status.ERROR, 0.0, f"task t4: {detail}")
 
 
 @given(st.text())

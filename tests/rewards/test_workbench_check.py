@@ -30,6 +30,7 @@ def failing(function, *, cases=SUM, timeout_s=30.0, **more):
         ("depends_on_the_hash_seed", {"independent"}),
         ("takes_notes_in_the_task", {"task"}),
         ("seeds_the_generator", {"random"}),
+        ("draws_from_numpy", {"random"}),
         ("prints", {"prints"}),
         ("nan_on_garbage", {"finite"}),
         ("any_box", {"many"}),

@@ -201,6 +201,14 @@ def test_knobs_that_contradict_each_other(path: Path):
     ]
 
 
+def test_a_reward_judges_sources_that_the_data_have(path: Path):
+    """A misspelt one would make the next term the verifier, and its shaping the accuracy."""
+    known = load(path).data.sources[0].source
+    (line,) = errors(path, f"reward.terms=[{{name: math, sources: [{known[:-1]}]}}]")
+    assert line.endswith(f"reward 'math' judges source '{known[:-1]}', which no data have; did you mean {known}?")
+    assert load(path, [f"reward.terms=[{{name: math, sources: ['{known}']}}]"]).reward.terms[0].sources == (known,)
+
+
 def test_the_best_checkpoint_is_judged_by_what_is_measured(path: Path):
     line = "run.yaml and command line: run.best 'heldout/anytime' is not measured: "
     assert errors(path, "run.best=heldout/anytime") == [line + "data.held_out names no problems"]

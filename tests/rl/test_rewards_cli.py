@@ -102,6 +102,16 @@ def test_audit(capsys: pytest.CaptureFixture[str], desk: Path):
     assert json.loads(out)["table"] == {"ok": {"ok": 1}}
 
 
+@pytest.mark.parametrize("verb", ["bench mine.py:ids --run runs/one", "audit runs/one --against mine.py:ids"])
+def test_saved_answers_have_no_token_ids(capsys: pytest.CaptureFixture[str], desk: Path, verb: str):
+    write_run(desk / "runs/one")
+    with (desk / "mine.py").open("a") as file:
+        file.write("\ndef ids(completion_ids, **columns):\n    return [float(len(ids)) for ids in completion_ids]\n")
+    code, _, err = run(capsys, *verb.split())
+    reads = '"mine.py:ids" reads token ids (completion_ids), and the saved answers of a run have none'
+    assert (code, err) == (2, f"ration: {reads}\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

@@ -10,7 +10,7 @@ from rollout.logit_waves import LogitWave, penalty
 from rollout.prompts import PromptFormat
 from rollout.sampler import Sampler
 from rollout.scripted_engine import ScriptedEngine
-from rollout.strategies.cyclic import CyclicReflex
+from rollout.strategies.hard import CyclicReflex
 
 STORY = "abcdef</think>42"
 

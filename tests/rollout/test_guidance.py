@@ -15,7 +15,7 @@ from rollout.reference.gamma import chance_within, guided, likeliest, negative_l
 from rollout.reference.predictor import Predictor, PredictorShape, Thought, fit, load_predictor, states_before
 from rollout.sampler import Sampler
 from rollout.scripted_engine import ScriptedEngine
-from rollout.strategies.guided import Guided
+from rollout.strategies.by_reference import Guided
 
 P = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
 SHAPES = torch.tensor([60.0, 70.0, 80.0], dtype=torch.float64)

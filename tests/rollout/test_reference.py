@@ -19,7 +19,7 @@ from rollout.reference.predictor import Predictor, PredictorShape
 from rollout.reference.steps import Choice, Dice, PlainSteps, Seen
 from rollout.reference.switched import SwitchedSteps, entropy, mixed, plain_tokens
 from rollout.sampler import Sampler
-from rollout.strategies.switching import Switched
+from rollout.strategies.by_reference import Switched
 from rollout.switching import Switching, SwitchRules
 from rollout.types import Finish, Task, VersionSpan
 

@@ -23,7 +23,7 @@ from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext
 from rl.tiny import build_model, build_tokenizer
 from rollout.guidance import Guidance
 from rollout.logit_waves import LogitWave, penalty
-from rollout.vllm_logits import WavesV2, extra_args
+from rollout.vllm_worker import WavesV2, extra_args
 
 HERE = Path(__file__).parent
 END, EOS = 4, 1

@@ -2,7 +2,7 @@
 
 from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 
-from rollout.weight_transfer import ShmReceiver
+from rollout.vllm_worker import ShmReceiver
 
 BACKEND = "shm-unmended"
 

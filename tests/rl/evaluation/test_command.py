@@ -137,7 +137,7 @@ def test_a_folder_without_weights_is_refused(tmp_path):
 
 def test_a_hub_id_is_taken_as_it_stands():
     model = locate("Qwen/Qwen3-1.7B")
-    assert (model.weights, model.name, model.run, fingerprint(model)) == (
+    assert (model.weights, model.name, model.run, fingerprint(model.weights)) == (
         "Qwen/Qwen3-1.7B",
         "Qwen3-1.7B",
         None,
@@ -149,10 +149,10 @@ def test_other_weights_have_another_fingerprint(tmp_path):
     folder = make_model(tmp_path / "model")
     weights = folder / "model.safetensors"
     weights.write_bytes(bytes(1 << 18))
-    first = fingerprint(locate(str(folder)))
-    assert fingerprint(locate(str(folder))) == first
+    first = fingerprint(locate(str(folder)).weights)
+    assert fingerprint(locate(str(folder)).weights) == first
     weights.write_bytes(bytes((1 << 18) - 1) + b"\1")
-    assert fingerprint(locate(str(folder))) != first
+    assert fingerprint(locate(str(folder)).weights) != first
 
 
 def test_the_tasks_are_listed_with_what_they_are():

@@ -119,4 +119,4 @@ def test_public_tasks_run_from_local_files_with_one_command(runs):
         result = json.loads((out / name / RESULT).read_text())
         assert (result["data"], result["n_problems"]) == (name, size)
         assert [(point["judged"], point["excluded"]) for point in result["budgets"]] == [(size, 0)] * 2
-    assert {problem.level for problem in read_problems(out / "math500" / SAMPLES)} >= {"1", "2"}
+    assert {problem.level for problem in read_problems(out / "math500" / SAMPLES)} <= set("12345")
