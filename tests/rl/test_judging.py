@@ -170,11 +170,13 @@ def test_a_slow_reward_is_asked_about_what_its_patience_allows(caplog):
 def test_terms_of_the_file_reach_the_judge_with_all_they_have(tmp_path):
     folder = write_config(tmp_path, TEXT)
     asked = [
-        "reward.terms=[{name: exact, weight: 2, sources: ["reasoning_gym:chain_sum"]}, {name: exact, label: other}]",
+        "reward.terms=[{name: exact, weight: 2, sources: ['reasoning_gym:chain_sum']}, {name: exact, label: other}]",
         "reward.deadline_s=3",
     ]
     with start_judge(load(folder, asked)) as judge:
-        (one, two) = judge.judge([(Task("1", "?", "8", source=s), Answer.from_text("8")) for s in ("reasoning_gym:chain_sum", "b")])
+        (one, two) = judge.judge(
+            [(Task("1", "?", "8", source=s), Answer.from_text("8")) for s in ("reasoning_gym:chain_sum", "b")]
+        )
     assert (one.value, dict(one.parts)) == (3.0, {"exact": 1.0, "other": 1.0})
     assert (two.value, dict(two.parts)) == (1.0, {"other": 1.0})
 
