@@ -15,7 +15,7 @@ train: env
 	$(BIN)/ration train configs/quickstart.yaml
 
 test: env
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: env
 	$(BIN)/ruff check .

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -84,23 +83,12 @@ def test_a_dead_engine_and_a_killed_command_change_nothing(runs, whole):
 
 
 def test_bad_input_ends_with_2_and_one_line(runs):
-    for more, why in (
-        (
-            ["--model", "runs/nowhere", "--data", "gsm9k", "--budgets", "8"],
-            "no task is named 'gsm9k'; did you mean gsm8k",
-        ),
-        (["--model", str(runs.folder / "model"), "--data", "gsm8k"], "which budgets?"),
-        (["--data", "gsm8k", "--budgets", "8"], "which model?"),
-        (
-            ["--model", str(runs.folder), "--data", "gsm8k", "--budgets", "8"],
-            "neither a model (config.json), nor a run",
-        ),
-    ):
-        name = f"bad{len(more)}{len(why)}"
-        process: subprocess.Popen[bytes] = runs.spawn(name, "eval", *more)
-        assert runs.end(process) == 2
-        assert why in runs.printed(name).read_text().replace("\n", " ")
-        assert "Traceback" not in runs.printed(name).read_text()
+    """One for all: tests/rl/evaluation/test_command.py has the others."""
+    words = ("eval", "--model", str(runs.folder / "model"), "--data", "gsm9k", "--budgets", "8")
+    assert runs.end(runs.spawn("bad", *words)) == 2
+    printed = runs.printed("bad").read_text()
+    assert "no task is named 'gsm9k'; did you mean gsm8k" in printed
+    assert "Traceback" not in printed
 
 
 @pytest.mark.skipif(not DATA.exists(), reason=f"the public data are not here: {DATA}")
