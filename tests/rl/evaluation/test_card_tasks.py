@@ -27,7 +27,8 @@ def local(path: Path, name: str, rows: list[dict[str, Any]], **changes: Any) -> 
 
 def verdicts(card: TaskCard, tasks: list[Task], texts: list[str]) -> list[Status]:
     term = card.reward[0]
-    results = score(Term(term.name, 1.0, term.params), tasks, [Answer.from_text(text) for text in texts])
+    answers = [Answer.from_text(text) for text in texts]
+    results = score(Term(term.name, 1.0, term.params), tasks, answers, timeout_s=card.deadline_s)
     return [result.status for result in results]
 
 

@@ -248,7 +248,7 @@ def test_the_model_of_a_server_is_found_or_asked_for():
     with ChatServer(models=[{"id": "org/one"}]) as server:
         model = locate(f"openai:{server.url}/")
         assert model == Model(f"openai:{server.url}#org/one", "one")
-        assert fingerprint(model) == f"openai:{server.url}#org/one"
+        assert fingerprint(model.weights) == f"openai:{server.url}#org/one"
         assert locate("openai:http://nowhere.example/v1#a/b") == Model("openai:http://nowhere.example/v1#a/b", "b")
     with (
         ChatServer(models=[{"id": "b"}, {"id": "a"}]) as server,
