@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -86,17 +87,21 @@ def _from_file(path: str) -> Validator:
 
 
 def _found(text: str) -> Any:
-    try:
+    """The JSON of a text that is nothing else; else of a fence without a mark outside of it; else of the last mark."""
+    with suppress(ValueError):
         return read_json(text)
-    except ValueError:
-        if unclosed(text):
-            raise
+    inside = fenced(text)
+    if inside is not None:
+        outside = text.replace(inside, "")
+        if marked(outside) is None and not unclosed(outside):  # marks inside are characters of the JSON
+            return read_json(inside)
+    if unclosed(text):
+        raise ValueError("the text was cut before its answer ended")
     inner = marked(text)
     final = text if inner is None else inner
-    try:
+    with suppress(ValueError):
         return read_json(final)
-    except ValueError:
-        return read_json(fenced(final) or "")
+    return read_json(fenced(final) or "")
 
 
 def _first_fault(check: Validator, found: Any) -> str:

@@ -168,6 +168,13 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.parametrize("value", [{"\\boxed{": None}, ["\\boxed{1}"], {"<answer>": "2</answer>"}])
+def test_marks_inside_a_fence_are_characters_of_the_json(value):
+    fenced = f"so\n```json\n{json.dumps(value)}\n```\n"
+    assert judged(fenced, json.dumps(value), schema=None).status is Status.OK
+    assert judged(f"{fenced}and \\boxed{{", json.dumps(value), schema=None).status is Status.UNPARSABLE
+
+
 @given(JSON)
 def test_every_value_equals_itself_however_it_is_written(value):
     assert judged(json.dumps(value, indent=1), json.dumps(value, ensure_ascii=False), schema=None).status is Status.OK
