@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from rollout.guidance import Guidance
 from rollout.logit_waves import LogitWave
-from rollout.switching import Switching
+from rollout.reference_steering import Guidance, Switching
 from rollout.types import Logprobs, Spans, TokenIds
 
 

@@ -15,12 +15,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rollout.engine import Completion, Draw, Ended
-from rollout.guidance import Guidance
 from rollout.logit_waves import LogitWave
 from rollout.reference.predictor import Predictor, load_predictor
 from rollout.reference.steps import Choice, Dice, GuidedSteps, PlainSteps, Seen, Steps, WavedSteps
 from rollout.reference.switched import SwitchedSteps, plain_tokens
-from rollout.switching import Switching
+from rollout.reference_steering import Guidance, Switching
 from rollout.types import Spans, VersionSpan
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

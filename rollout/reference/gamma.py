@@ -11,7 +11,7 @@ from math import log1p
 
 import torch
 
-from rollout.guidance import Gates
+from rollout.reference_steering import Gates
 
 
 def chance_within(tokens: float, shape_V: torch.Tensor, rate_V: torch.Tensor) -> torch.Tensor:

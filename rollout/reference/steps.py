@@ -8,10 +8,10 @@ from typing import Protocol
 import torch
 
 from rollout.engine import Codec
-from rollout.guidance import Guidance
 from rollout.logit_waves import LogitWave
 from rollout.reference.gamma import guided
 from rollout.reference.predictor import Predictor
+from rollout.reference_steering import Guidance
 
 
 @dataclass(frozen=True, slots=True)

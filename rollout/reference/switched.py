@@ -1,5 +1,5 @@
 # pyright: standard
-"""SwiReasoning, step by step: the state machine of `rollout.switching` at work on a model's logits."""
+"""SwiReasoning, step by step: the state machine of `rollout.reference_steering` at work on a model's logits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from rollout.engine import Codec
 from rollout.reference.steps import Choice, Dice, Seen
-from rollout.switching import Control, Mode, Phase, Switching, advance, control, first, share
+from rollout.reference_steering import Control, Mode, Phase, Switching, advance, control, first, share
 
 NEWLINE_SHARE = 0.1
 """Of a line break in the very first mean embedding. The released code looks up a backslash and an n instead."""

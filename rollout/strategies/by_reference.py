@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rollout.engine import Codec, Completion, Draw, Ended
-from rollout.guidance import Gates, Guidance
 from rollout.prompts import Markers, PromptFormat, markers, prompt_ids
+from rollout.reference_steering import Gates, Guidance, Switching, SwitchRules
 from rollout.sampler import Sampler, crop, seed_of
 from rollout.strategies.base import Strategy
-from rollout.switching import Switching, SwitchRules
 from rollout.types import Answer, BudgetPrior, Finish, Group, Rollout, Task, TokenIds
 
 
@@ -26,7 +25,7 @@ class Guided(Strategy):
     `predictor` is the folder of a trained predictor (`rollout.reference.predictor`); `aim` is the share of the
     budget that is steered towards. Needs the reference decoder: vLLM tells no logits processor its hidden states.
 
-    Source: Li et al., "Steering LLM Thinking with Budget Guidance", ACL Findings 2026, and its released code.
+    Source: see `rollout.reference_steering`.
     """
 
     predictor: str

@@ -9,10 +9,10 @@ from char_codec import CODEC, EOS, TASK, teller
 from scipy.stats import gamma
 
 from rl.tiny import build_model, build_tokenizer
-from rollout.guidance import Gates, Guidance
 from rollout.prompts import PromptFormat
 from rollout.reference.gamma import chance_within, guided, likeliest, negative_log_likelihood, trusted
 from rollout.reference.predictor import Predictor, PredictorShape, Thought, fit, load_predictor, states_before
+from rollout.reference_steering import Gates, Guidance
 from rollout.sampler import Sampler
 from rollout.scripted_engine import ScriptedEngine
 from rollout.strategies.by_reference import Guided

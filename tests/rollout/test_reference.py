@@ -10,7 +10,6 @@ from transformers import GenerationConfig
 
 from rl.tiny import build_model, build_tokenizer
 from rollout.engine import Draw, Ended
-from rollout.guidance import Gates, Guidance
 from rollout.logit_waves import LogitWave
 from rollout.prompts import PromptFormat
 from rollout.reference.engine import ReferenceEngine, ReferenceSettings, sampled_spans
@@ -18,9 +17,9 @@ from rollout.reference.gamma import guided
 from rollout.reference.predictor import Predictor, PredictorShape
 from rollout.reference.steps import Choice, Dice, PlainSteps, Seen
 from rollout.reference.switched import SwitchedSteps, entropy, mixed, plain_tokens
+from rollout.reference_steering import Gates, Guidance, Switching, SwitchRules
 from rollout.sampler import Sampler
 from rollout.strategies.by_reference import Switched
-from rollout.switching import Switching, SwitchRules
 from rollout.types import Finish, Task, VersionSpan
 
 PROMPT = (7, 17, 7, 18, 10, 19, 3)

@@ -4,7 +4,7 @@ from itertools import accumulate
 
 import pytest
 
-from rollout.switching import Control, Mode, Phase, SwitchRules, advance, control, first, share
+from rollout.reference_steering import Control, Mode, Phase, SwitchRules, advance, control, first, share
 
 
 def phases(entropies: list[float], dwell: int) -> list[Phase]:

@@ -21,8 +21,8 @@ from vllm import SamplingParams
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext
 
 from rl.tiny import build_model, build_tokenizer
-from rollout.guidance import Guidance
 from rollout.logit_waves import LogitWave, penalty
+from rollout.reference_steering import Guidance
 from rollout.vllm_worker import WavesV2, extra_args
 
 HERE = Path(__file__).parent
