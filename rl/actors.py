@@ -16,13 +16,17 @@ from rl.batches import Rectangle
 from rl.config import EngineSide, TrainConfig
 from rl.judging import start_judge
 from rl.weight_sender import Receivers, send_through_shared_memory
-from rollout.prompts import PromptFormat
+from rollout.engine import Draw
+from rollout.prompts import PromptFormat, markers, prompt_ids
+from rollout.sampler import Sampler
 from rollout.strategies.base import Strategy
-from rollout.types import BudgetPrior, Group, Task, WeightVersion
+from rollout.types import BudgetPrior, Finish, Group, Rollout, Task, WeightVersion
 
 Made = TypeVar("Made")
 
 CANARY_BUDGET = 8
+HEARTBEAT_S = 1.0
+"""How often an engine that is waited for is asked whether it lives."""
 BUCKET_BYTES = 512 << 20
 """Of weights on their way to an engine or a file: what a rank holds beside its own."""
 
@@ -43,7 +47,6 @@ class EngineActor:
         """Load the model and prove that a budget binds. Raises RuntimeError when it does not."""
         from transformers import AutoTokenizer
 
-        from rollout.sampler import Sampler
         from rollout.vllm_engine import RECEIVER, EngineSettings, VllmEngine
 
         knobs = self._config.rollout
@@ -66,7 +69,7 @@ class EngineActor:
         await self._engine.start()
         tokenizer = AutoTokenizer.from_pretrained(self._model)
         self._sampler = Sampler(self._engine, tokenizer, self._style, knobs.answer_tokens)
-        check_canary(await self.groups([(canary, BudgetPrior.single(CANARY_BUDGET))], size=4, seed=0))
+        check_canary(await self._alive(canaries(self._sampler, canary)))
 
     async def groups(self, asked: Sequence[tuple[Task, BudgetPrior]], *, size: int, seed: int) -> list[Group]:
         tasks, priors = [task for task, _ in asked], [prior for _, prior in asked]
@@ -80,14 +83,16 @@ class EngineActor:
         return await self._alive(asyncio.gather(*(strategy.groups(sampler, task, budgets, **size) for task in tasks)))
 
     async def _alive(self, work: Awaitable[Made]) -> Made:
-        try:
-            return await work
-        except Exception:
-            await self._die_if_engine_is_dead()
-            raise
+        """The result of work that a dead engine would leave waiting for ever, or fail with no word of its death."""
+        asked = asyncio.ensure_future(work)
+        while not (await asyncio.wait([asked], timeout=HEARTBEAT_S))[0]:
+            await self.check()
+        if asked.exception():
+            await self.check()
+        return asked.result()
 
-    async def _die_if_engine_is_dead(self) -> None:
-        """A dead engine core never recovers: leave, so that the cluster puts a fresh actor in place."""
+    async def check(self) -> None:
+        """Answers while the engine lives. A dead core never recovers: leave, so that a fresh actor takes this place."""
         try:
             await self._engine.check_health()
         except Exception as error:  # noqa: BLE001  (whatever the reason: this process is of no more use)
@@ -95,25 +100,25 @@ class EngineActor:
             os._exit(1)
 
     async def score(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
-        return [await self._engine.score(sequence) for sequence in sequences]
+        return list(await self._alive(asyncio.gather(*map(self._engine.score, sequences))))
 
     async def pause(self) -> None:
-        await self._engine.pause()
+        await self._alive(self._engine.pause())
 
     async def resume(self, version: WeightVersion) -> None:
-        await self._engine.resume(version)
+        await self._alive(self._engine.resume(version))
 
     async def init_weight_transfer_engine(self, init_info: Mapping[str, Any]) -> None:
-        await self._engine.init_weight_transfer_engine(init_info)
+        await self._alive(self._engine.init_weight_transfer_engine(init_info))
 
     async def start_weight_update(self) -> None:
-        await self._engine.start_weight_update()
+        await self._alive(self._engine.start_weight_update())
 
     async def update_weights(self, update_info: Mapping[str, Any]) -> None:
-        await self._engine.update_weights(update_info)
+        await self._alive(self._engine.update_weights(update_info))
 
     async def finish_weight_update(self) -> None:
-        await self._engine.finish_weight_update()
+        await self._alive(self._engine.finish_weight_update())
 
     async def close(self) -> None:
         self._engine.close()
@@ -132,14 +137,24 @@ class JudgeActor:
         self._judge.close()
 
 
-def check_canary(groups: Sequence[Group]) -> None:
-    """Raise RuntimeError unless every thought kept to the canary's budget."""
-    longest = max(len(rollout.token_ids) for group in groups for rollout in group.rollouts)
-    if longest > CANARY_BUDGET:
-        raise RuntimeError(
-            f"the engine does not enforce thinking budgets: a thought under a budget of {CANARY_BUDGET} "
-            f"took {longest} tokens"
-        )
+async def canaries(sampler: Sampler, task: Task) -> list[Rollout]:
+    """Thoughts that may not end by themselves, under a budget that must end them."""
+    marks = markers(sampler.style, sampler.codec)
+    prompt = prompt_ids(task, sampler.style, sampler.codec, budget=CANARY_BUDGET)
+    endless = Draw(prompt, 4, CANARY_BUDGET, 0, (marks.think_end,), min_tokens=CANARY_BUDGET)
+    prior, thoughts = BudgetPrior.single(CANARY_BUDGET), await sampler.engine.sample(endless)
+    return [await sampler.rollout(prompt, thought, prior, 0, marks) for thought in thoughts]
+
+
+def check_canary(rollouts: Sequence[Rollout]) -> None:
+    """Raise RuntimeError unless every thought came to the canary's budget, and was closed there."""
+    for rollout in rollouts:
+        if len(rollout.token_ids) != CANARY_BUDGET or rollout.finish is not Finish.BUDGET:
+            raise RuntimeError(
+                f"the engine does not enforce thinking budgets: a thought that may not end by itself took "
+                f"{len(rollout.token_ids)} tokens under a budget of {CANARY_BUDGET} ({rollout.finish}); "
+                "`ration doctor` says whether this vLLM is one that Ration knows"
+            )
 
 
 class LearnerActor:
@@ -150,10 +165,12 @@ class LearnerActor:
         self._native: tuple[int, Any] | None = None
 
     def endpoint(self) -> tuple[str, int]:
-        """Where rank 0 can be met: an address of this host and a free port."""
+        """Where rank 0 can be met: the address by which Ray knows this host, and a free port."""
+        from rl.cluster.calls import own_address  # only here: everything else can live in any process
+
         with socket.socket() as probe:
             probe.bind(("", 0))
-            return socket.gethostbyname(socket.gethostname()), probe.getsockname()[1]
+            return own_address(), probe.getsockname()[1]
 
     def start(self, address: str, port: int, threads: int) -> None:
         import torch

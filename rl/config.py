@@ -67,6 +67,8 @@ class ModelConfig(Section):
     def _warmup_is_tiny(self) -> ModelConfig:
         if self.warmup is not None and self.path != "tiny":
             raise ValueError(f"warmup is for path: tiny only, not for {self.path!r}; remove it")
+        if not self.tie_embeddings and self.path != "tiny":
+            raise ValueError(f"tie_embeddings is for path: tiny only; {self.path!r} has its own; remove it")
         return self
 
 
@@ -76,7 +78,7 @@ class SamplingConfig(Section):
     engines: int = Field(default=1, gt=0)
     tensor_parallel: int = Field(default=1, gt=0)
     max_in_flight: int = Field(default=128, gt=0, description="sequences an engine works on at once")
-    memory_gib: float = Field(default=1.0, gt=0, description="KV cache of one engine on CPU")
+    memory_gib: int = Field(default=1, gt=0, description="KV cache of one engine on CPU")
     memory_fraction: float = Field(default=0.85, gt=0, le=1, description="GPU memory of one engine")
     temperature: float = Field(default=1.0, ge=0, description="0 takes the most probable token")
     top_p: float = Field(default=1.0, gt=0, le=1)
@@ -151,6 +153,12 @@ class LearnerConfig(Section):
         default="sdpa", description="flex skips what a token tree does not see; it needs a GPU"
     )
     loss: LossConfig = LossConfig()
+
+    @model_validator(mode="after")
+    def _weights_are_offloaded_in_shards(self) -> LearnerConfig:
+        if self.offload == "all" and self.zero_stage != 3:
+            raise ValueError(f"offload: all needs zero_stage: 3, not {self.zero_stage}; or offload: optimizer")
+        return self
 
 
 class PublishConfig(Section):
@@ -240,13 +248,24 @@ class TrainConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _best_can_be_known(self) -> TrainConfig:
-        best, budgets = self.run.best, self.run.eval_budgets
+    def _what_is_watched_is_measured(self) -> TrainConfig:
+        """The metrics that not every row has are known from the config; others are looked for in the first row."""
+        from rl.algorithms import build
+        from rl.metrics import label
+        from rl.triggers import plateau_of
+
+        budgets, sources = self.run.eval_budgets, [label(one.source) for one in self.data.sources]
         several = ("anytime", *(f"budget_{budget}" for budget in budgets)) if len(budgets) > 1 else ()
-        known = [f"heldout/{name}" for name in ("accuracy", *several)] if self.data.held_out else []
-        if best.startswith("heldout/") and best not in known:
-            there = f"there are {', '.join(known)}" if known else "data.held_out names no problems"
-            raise ValueError(f"run.best {best!r} is not measured: {there}")
+        heldout = [f"heldout/{name}" for name in ("accuracy", *several)] if self.data.held_out else []
+        by_source = [f"accuracy/source_{name}" for name in sources] if len(sources) > 1 else []
+        absent = {"heldout/": "data.held_out names no problems", "accuracy/source_": "data.train has one source"}
+        plateau = plateau_of(build(self.algorithm))
+        watched = {"run.best": self.run.best, "algorithm.budget.statistic": plateau.statistic if plateau else ""}
+        for knob, metric in watched.items():
+            for prefix, known in (("heldout/", heldout), ("accuracy/source_", by_source)):
+                if metric.startswith(prefix) and metric not in known:
+                    there = f"there are {', '.join(known)}" if known else absent[prefix]
+                    raise ValueError(f"{knob} {metric!r} is not measured: {there}")
         return self
 
     @model_validator(mode="after")

@@ -87,13 +87,13 @@ def train(run: Run) -> None:
         total += sampled(groups)
         last = done == run.steps or 0 < run.max_sampled_tokens <= total
         evaluation = run.evaluate(done, last) if last or not stopping else dict[str, float]
-        stats |= evaluation() if last else {}
         stats |= accounts(groups, batch.samples) | source_metrics(scored, run.tasks.sources)
-        row = summarize(
+        seen = summarize(
             step, scored, stats, watch.times(), sampled_total=total, informative=batch.informative, version=step
         )
+        row = seen | (evaluation() if last else {})  # which only the end asked for: it moves no budget
         run.log(row, scored)
-        if cause := run.trigger.observe(step, row, step + 1 + len(in_flight)):
+        if cause := run.trigger.observe(step, seen, step + 1 + len(in_flight)):
             run.moved(step, cause)
         if due(done, run.save_every) or last or stopping:
             run.save(done, row)

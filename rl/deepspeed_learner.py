@@ -91,11 +91,7 @@ class DeepSpeedLearner:
     def _clip(self, *_: object) -> None:
         """Between the reduction of the gradients and the step that uses them."""
         parameters, limit = self._engine.module.parameters(), self._knobs.max_grad_norm
-        self._norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
-        if not math.isfinite(self._norm):
-            raise FloatingPointError(
-                f"the gradient's norm is {self._norm}: lower learner.lr, or look at the last rollouts"
-            )
+        self._norm = finite_norm(float(torch.nn.utils.clip_grad_norm_(parameters, limit)))
 
     def update(self, minibatches: Sequence[Sequence[Rectangle]]) -> dict[str, float]:
         """One optimizer step per minibatch, each the sum of its micro-batches over all ranks.
@@ -113,7 +109,7 @@ class DeepSpeedLearner:
                 raise FloatingPointError(f"the loss is {part['loss']}: lower learner.lr, or look at the last rollouts")
             rate = float(self._engine.get_lr()[0])  # of this step: `step` moves the schedule on
             self._engine.step()
-            norms.append(float(self._engine.get_global_grad_norm() or self._norm))
+            norms.append(finite_norm(float(self._engine.get_global_grad_norm() or self._norm)))
             sums = {name: sums.get(name, 0.0) + value for name, value in part.items()}
         return statistics(sums, norms) | {"learner/lr": rate}
 
@@ -186,16 +182,24 @@ class DeepSpeedLearner:
             yield [(name, parameter.detach()) for name, parameter in bucket]
 
     def save(self, folder: Path) -> None:
-        """Model, optimizer, schedule and random state of every rank, for an exact resume."""
+        """Model, optimizer, schedule and the CPU's random state of every rank, for an exact resume."""
         state = {"torch_rng": torch.get_rng_state()}
         self._engine.save_checkpoint(str(folder), tag="state", client_state=state)
 
     def load(self, folder: Path) -> None:
-        """Take up what `save` wrote. Raises RuntimeError when there is nothing that fits."""
+        """Take up what `save` wrote; the rate, betas and weight decay are those of the config, which may be new.
+
+        Raises RuntimeError when there is nothing that fits.
+        """
         path, state = self._engine.load_checkpoint(str(folder), tag="state")
         if path is None:
             raise RuntimeError(f"{folder} holds no learner state that fits this run's ranks and ZeRO stage")
         torch.set_rng_state(state["torch_rng"])
+        rates, knobs = self._engine.lr_scheduler, self._knobs
+        rates.base_lrs = [knobs.lr] * len(rates.base_lrs)
+        now = {"lr": knobs.lr * rates.lr_lambdas[0](rates.last_epoch), "initial_lr": knobs.lr}
+        for group in self._engine.optimizer.param_groups:
+            group.update(now, betas=knobs.betas, weight_decay=knobs.weight_decay)
 
     def export(self, folder: Path, *, max_bytes: int) -> None:
         """Write the weights in Hugging Face format, as `transformers` and vLLM load them."""
@@ -205,6 +209,13 @@ class DeepSpeedLearner:
 
     def close(self) -> None:
         torch.distributed.destroy_process_group()
+
+
+def finite_norm(norm: float) -> float:
+    """The norm of a gradient. Raises FloatingPointError when it is no number: no step may follow it."""
+    if not math.isfinite(norm):
+        raise FloatingPointError(f"the gradient's norm is {norm}: lower learner.lr, or look at the last rollouts")
+    return norm
 
 
 def full_shape(parameter: Any) -> torch.Size:

@@ -16,14 +16,14 @@ from rl.config_schema import suggest
 from rl.console import Progress
 from rl.errors import RunFailed
 from rl.judging import check_verdicts
-from rl.ledger import sampled
+from rl.ledger import with_evaluation
 from rl.log import RunLog
 from rl.metrics import held_out_metrics
 from rl.pace import due
 from rl.ports import Judge
 from rl.rollout_records import write_rollouts, write_samples
 from rl.streams import Resumable
-from rl.triggers import Trigger, plateau_of
+from rl.triggers import NOW_AND_THEN, Trigger, plateau_of
 from rollout.strategies.base import grid
 from rollout.types import BudgetPrior, Group, Task
 
@@ -47,7 +47,7 @@ class Desk:
         self._config, self._folder, self._log, self._progress = config, folder, log, progress
         self._cluster, self._judge, self._held_out, self._algorithm = cluster, judge, held_out, algorithm
         self._trigger = Trigger(plateau_of(algorithm))
-        self._evaluated = 0  # tokens sampled on held-out problems since the last row
+        self._evaluated: list[Group] = []  # held-out groups since the last row
         self._evaluated_at = -1  # steps of the weights that were evaluated last
 
     def run(self, tasks: Resumable, state: checkpoint.State | None, stopping: Callable[[], bool]) -> controller.Run:
@@ -81,8 +81,9 @@ class Desk:
         )
 
     def log(self, row: dict[str, float], scored: Sequence[ScoredGroup]) -> None:
-        step, row = int(row["step"]), row | {"ledger/evaluation": float(self._evaluated)}
-        self._evaluated = 0
+        self._grade(int(row["step"]) + 1, row)  # a metric that no row has ends the run here, not when it would save
+        step, row = int(row["step"]), row | with_evaluation(row, self._evaluated)
+        self._evaluated = []
         write_rollouts(self._folder, step, scored)
         self._log.log(step, row)
         self._progress.update(step, row)
@@ -112,6 +113,8 @@ class Desk:
         best = self._config.run.best or ("heldout/accuracy" if self._held_out else "accuracy/mean")
         if best.startswith("heldout/"):
             return row.get(best) if done == self._evaluated_at else None
+        if best.startswith(NOW_AND_THEN):
+            return row.get(best)
         if best not in row:
             raise RunFailed(f"run.best={best!r} is no metric of this run{suggest(best, list(row))}")
         return row[best]
@@ -124,8 +127,8 @@ class Desk:
         """
         if not self._held_out or not (anyway or due(done, self._config.run.eval_every)):
             return dict
-        last = self._config.run.steps - 1  # a schedule is asked about the steps of the run, and nothing beyond
-        asked = self._algorithm.budgets(min(done, last), moves=self._trigger.moves)
+        # By the last step that was trained: whether the schedule moves after it is known on resume, but not here.
+        asked = self._algorithm.budgets(max(done - 1, 0), moves=self._trigger.moves)
         budgets = self._config.run.eval_budgets
         prior = replace(
             grid(budgets, "held_out") if budgets else BudgetPrior.single(asked.largest), target=asked.target
@@ -137,7 +140,7 @@ class Desk:
     def _evaluated_metrics(self, done: int, groups: Sequence[Group]) -> dict[str, float]:
         scored = self._judge.score(groups)
         write_samples(self._folder, "samples_before" if done == 0 else "samples_after", scored)
-        self._evaluated += sampled(groups)
+        self._evaluated += groups
         self._evaluated_at, found = done, held_out_metrics(scored)
         saved = checkpoint.folder_of(self._folder, done)
         if saved.exists():  # it was saved before this was known

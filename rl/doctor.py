@@ -78,7 +78,7 @@ def hardware(machine: Machine) -> Iterator[Check]:
     yield _at_least("memory", machine.memory, 6 * GIB, size(machine.memory), "the quickstart wants 6 GiB")
     shared = machine.shared_memory
     if shared is None:
-        yield Check("warning", "/dev/shm", "missing", "publish.backend shm writes to the temporary folder instead")
+        yield Check("stop", "/dev/shm", "missing", "mount it: Ray and weights (publish.backend=shm) pass through it")
     else:
         yield _at_least("/dev/shm", shared, GIB, f"{size(shared)} free", "enlarge it: Ray and weights pass through it")
     gpus = ", ".join(size(gpu) for gpu in machine.gpus)

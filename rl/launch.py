@@ -61,12 +61,13 @@ def train(config: TrainConfig, *, resume: str | None = None, argv: Sequence[str]
             judge = stack.enter_context(start_judge(config))
             progress.phase("reading the gold answers")
             check_tasks(judge, [*tasks, *held_out])
+            progress.phase("starting Ray, the engines and the learner")
+            cluster = stack.enter_context(start_cluster(config, model, tasks[0]))
+            # Only now: what could not start leaves no folder, and takes nothing from the run that it would resume.
             log = RunLog(folder, trackers=config.run.trackers, resume_step=first if resume else None)
             stack.callback(log.close)
             (folder / "config.yaml").write_text(dump(config), encoding="utf-8")
             write_manifest(folder, seed=config.run.seed, argv=argv)
-            progress.phase("starting Ray, the engines and the learner")
-            cluster = stack.enter_context(start_cluster(config, model, tasks[0]))
             desk = Desk(config, folder, log, progress, cluster, cluster.judge or judge, held_out, algorithm)
             if newest and state:
                 cluster.learner.load(newest, state.step)

@@ -6,15 +6,16 @@
 | masked | sampled, not trained: no verdict, no signal, an answer without credit |
 | aborted | sampled and thrown away: beyond an answer's allowance |
 | evaluation | sampled to evaluate held-out problems |
-| forced | inserted: closing strings and answer cues |
-| recomputed | prompt and thought that an engine read again for an answer at a cut |
+| forced | inserted: closing strings and answer cues, those of evaluations too |
+| recomputed | prompt and thought that an engine read again for an answer at a cut, in evaluations too |
 
-Batches that are in flight when a run stops never arrive, and are in no account.
+What never arrives is in no account, since nobody knows how much it was: batches in flight when a run stops, and what
+an engine that died had sampled. Nor are the few tokens of canaries and probes, which belong to no step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rl.types import Sample
 from rollout.types import Group
@@ -34,13 +35,26 @@ def sampled(groups: Sequence[Group]) -> int:
 def accounts(groups: Sequence[Group], samples: Sequence[Sample]) -> dict[str, float]:
     """The accounts of one step's groups, of which `samples` are trained on."""
     rollouts = [rollout for group in groups for rollout in group.rollouts]
-    answers = [answer for rollout in rollouts for answers_A in rollout.answers for answer in answers_A]
     trained = sum(sum(sample.loss_mask) for sample in samples)
     aborted = sum(rollout.discarded for rollout in rollouts)
     return {
         "ledger/trained": float(trained),
         "ledger/masked": float(sampled(groups) - aborted - trained),
         "ledger/aborted": float(aborted),
+        **_unsampled(groups),
+    }
+
+
+def with_evaluation(row: Mapping[str, float], groups: Sequence[Group]) -> dict[str, float]:
+    """The accounts of a row that held-out groups add to, with what they took."""
+    beside = {name: row[name] + tokens for name, tokens in _unsampled(groups).items()}
+    return {"ledger/evaluation": float(sampled(groups)), **beside}
+
+
+def _unsampled(groups: Sequence[Group]) -> dict[str, float]:
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    answers = [answer for rollout in rollouts for answers_A in rollout.answers for answer in answers_A]
+    return {
         "ledger/forced": float(sum(len(answer.forced_ids) for answer in answers)),
         "ledger/recomputed": float(sum(rollout.recomputed for rollout in rollouts)),
     }

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 # Logits of this many numbers are held at once; a larger vocabulary or batch is worked off in slices.
 LOGITS_AT_ONCE = 1 << 27
@@ -59,6 +60,9 @@ def load_model(
     model.config.use_cache = False
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
+        for layer in model.modules():
+            # A layer recomputes in training mode alone. What is below it stays in evaluation mode, without dropout.
+            layer.training = isinstance(layer, GradientCheckpointingLayer)
     return model
 
 

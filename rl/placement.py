@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from rl.config import EngineSide, TrainConfig
 from rl.errors import BadInput
 
+HEAD = "node:__internal_head__"
+"""A resource that Ray gives the head beside the one that every host has, which is named after its address."""
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -32,7 +35,8 @@ def needs(config: TrainConfig, *, gpus: bool) -> Needs:
 
 
 def check_room(config: TrainConfig, available: Mapping[str, float]) -> Needs:
-    """Raises BadInput when the actors do not fit, before Ray would wait for room for ever."""
+    """Raises BadInput when the actors do not fit, before Ray would wait for room for ever, and when weights would have
+    to pass between hosts by a backend that knows only one."""
     need = needs(config, gpus=available.get("GPU", 0) > 0)
     remedy = "" if config.cluster.placement == "colocated" else ", or set cluster.placement=colocated"
     for kind, resource in (("num_cpus", "CPU"), ("num_gpus", "GPU")):
@@ -43,6 +47,10 @@ def check_room(config: TrainConfig, available: Mapping[str, float]) -> Needs:
                 f"{config.rollout.engines} and learner.ranks={config.learner.ranks} need {asked:g}: "
                 f"ask for fewer{remedy}"
             )
+    hosts = sum(name.startswith("node:") and name != HEAD for name in available)
+    if hosts > 1 and config.publish.backend != "nccl":
+        backend = config.publish.backend
+        raise BadInput(f"publish.backend={backend} passes weights on one host, the cluster has {hosts}: set nccl")
     return need
 
 

@@ -46,6 +46,7 @@ class Plan:
 
     budgets: tuple[int, int]  # least and most of the run, however often a trigger moves them
     schedule: tuple[int, ...]  # largest budget of each step, as long as no trigger moves it
+    asked: tuple[int, ...]  # what the prompts of each step name, at most: the length that is paid for
     samples_per_step: int
     tokens_per_step: int
     tokens: int
@@ -78,6 +79,7 @@ def plan(config: TrainConfig, tasks: int | None = None, model: ModelShape | int 
     return Plan(
         budgets=(min(least), max(largest)),
         schedule=tuple(max(one.largest, other.largest) for one, other, *_ in asked),
+        asked=tuple(max(one.asked, other.asked) for one, other, *_ in asked),
         samples_per_step=samples,
         tokens_per_step=max(tokens),
         tokens=sum(tokens),
@@ -147,10 +149,11 @@ def lines(config: TrainConfig, plan: Plan) -> Iterator[Line]:
     yield from _memory_lines(config, plan)
 
 
-def changes(plan: Plan) -> list[tuple[int, int]]:
-    """Step and largest budget, at step 0 and wherever it is not that of the step before."""
-    moved = enumerate(pairwise(plan.schedule), 1)
-    return [(0, plan.schedule[0]), *((step, after) for step, (before, after) in moved if before != after)]
+def changes(plan: Plan) -> list[tuple[int, int, int]]:
+    """Step, largest budget and what prompts name, at step 0 and wherever they are not those of the step before."""
+    steps = list(zip(plan.schedule, plan.asked, strict=True))
+    moved = enumerate(pairwise(steps), 1)
+    return [(0, *steps[0]), *((step, *after) for step, (before, after) in moved if before != after)]
 
 
 def budget_view(plan: Plan, width: int = 80) -> str:
@@ -160,9 +163,11 @@ def budget_view(plan: Plan, width: int = 80) -> str:
         return ""
     last = len(found) - 1
     kept = sorted({round(i * last / (ROWS - 2)) for i in range(ROWS - 1)}) if len(found) > ROWS else range(len(found))
-    rows = [f"{'step':>8}  {'budget':>8}", *(f"{found[i][0]:>8,}  {found[i][1]:>8,}" for i in kept)]
+    named = plan.asked != plan.schedule
+    heads = [f"{'step':>8}  {'budget':>8}" + ("  prompts name" if named else "")]
+    rows = [f"{step:>8,}  {most:>8,}" + (f"  {asked:>12,}" if named else "") for step, most, asked in found]
     left_out = [f"{'…':>8}  {len(found) - len(kept)} more changes between these"] if len(kept) < len(found) else []
-    return "\n".join([*rows, *left_out, "", budget_curve(plan.schedule, width)])
+    return "\n".join([*heads, *(rows[i] for i in kept), *left_out, "", budget_curve(plan.schedule, width)])
 
 
 def _device_lines(config: TrainConfig, plan: Plan) -> Iterator[Line]:

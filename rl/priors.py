@@ -51,6 +51,13 @@ def prior_over(tokens: Sequence[int], kind: str) -> BudgetPrior:
     return weighted_prior(tokens, WEIGHTS[kind](tokens), kind)
 
 
+def budgets_at(max_tokens: int, shares: Sequence[float]) -> list[int]:
+    """Budgets [S] at shares of the largest, which ascend to 1, in whole tokens. Raises ValueError for other shares."""
+    if list(shares) != sorted(set(shares)) or not shares or shares[0] <= 0 or shares[-1] != 1:
+        raise ValueError(f"budgets as shares of the largest ascend from above 0 to 1, not {list(shares)}")
+    return [math.floor(round(max_tokens * share, 6)) for share in shares]  # 100 * 0.29 is 28.999999999999996
+
+
 def even_prior(max_tokens: int, num_budgets: int, kind: str) -> BudgetPrior:
     """A prior over budgets floor(max_tokens * j / num_budgets), j = 1 to num_budgets; `kind` as in `prior_over`.
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.lab.experiments import START, Experiment
 from benchmarks.lab.intervals import difference, interval, ratio
+from rl.calibration import effort_for, relative_curve
 from rl.evaluation.intervals import Interval
 from rl.types import Array
 
@@ -77,7 +78,20 @@ def effort_table(experiment: Experiment, arms: Arms) -> str:
             tokens_KN = arms[name].tokens_EKNS[e, ..., -1]
             right = percent(interval(arms[name].accuracy_EKNS[e, ..., -1]))
             rows.append([name, f"{effort:.2f}", right, plain(interval(tokens_KN)), plain(ratio(tokens_KN, usual_KN))])
-    return markdown(rows)
+    return markdown(rows) + f"\n{calibrated(arms[experiment.comparison.arm])}\n"
+
+
+def calibrated(trained: Measured) -> str:
+    """What to ask for, after training, to get a share of full effort's tokens or accuracy: a line for people."""
+    means = {"tokens": trained.tokens_EKNS, "accuracy": trained.accuracy_EKNS}
+    curves = {name: relative_curve(values[..., -1].mean(axis=(1, 2))) for name, values in means.items()}
+    told = [
+        f"{share:.0%} of the {name}: effort {effort_for(share, trained.efforts, curve):.2f} (gives {got:.0%})"
+        for name, curve in curves.items()
+        for share in (0.5, 0.9)
+        for got in [float(np.interp(effort_for(share, trained.efforts, curve), trained.efforts, curve))]
+    ]
+    return f"Calibrated, what to ask for: {'; '.join(told)}."
 
 
 def every_budget(experiment: Experiment, arms: Arms) -> str:

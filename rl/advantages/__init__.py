@@ -10,3 +10,4 @@ from rl.advantages.outcome import group_relative as group_relative
 from rl.advantages.outcome import group_standardized as group_standardized
 from rl.advantages.outcome import leave_one_out as leave_one_out
 from rl.advantages.outcome import rewards_of as rewards_of
+from rl.advantages.population import group_population as group_population

@@ -22,7 +22,7 @@ from rl.advantages import (
     rewards_of,
 )
 from rl.algorithms.grpo import OneBudget
-from rl.priors import drawn, even_prior, weighted_prior
+from rl.priors import budgets_at, drawn, even_prior, prior_over, weighted_prior
 from rl.types import Array, Credit
 from rollout.types import BudgetPrior
 
@@ -57,6 +57,15 @@ def ask_one(prior: BudgetPrior, draw: float) -> BudgetPrior:
     return drawn(prior, nextafter(1.0, 0.0) - draw)
 
 
+def summary_prior(summary: str | tuple[float, ...], budgets: int) -> Array:
+    """The prior [S] of the answers that are trained: by name or weights. Raises ValueError for another name."""
+    if isinstance(summary, str):
+        if summary not in SUMMARIES:
+            raise ValueError(f"summary must be 'all' or 'last', or a weight per budget, not {summary!r}")
+        return SUMMARIES[summary](budgets)
+    return np.array(summary) / (sum(summary) or np.nan)
+
+
 SUMMARIES: dict[str, Callable[[int], Array]] = {"all": every_budget, "last": last_budget}
 ANSWER_WEIGHTS: dict[str, Callable[[Array, int], Array]] = {"released": weight_one, "unbiased": weight_unbiased}
 DRAWS: dict[str, Callable[[BudgetPrior, float], BudgetPrior]] = {"sum": ask_all, "prompt": ask_one}
@@ -66,22 +75,22 @@ DRAWS: dict[str, Callable[[BudgetPrior, float], BudgetPrior]] = {"sum": ask_all,
 class BRPO(OneBudget):
     """Anytime reasoning: reward at every budget, each stretch of a thought judged by what came after it.
 
-    A thought is sampled to the largest budget, cut at `num_budgets` even ones of weight `prior` (a name of
-    `rl.priors.WEIGHTS`, or the weights), and answered `answers` times at each cut. A stretch is compared with
-    its own past (`baseline: v1`), the group (`v2`), a `mix` of them or nothing (`none`); an answer with the
-    answers to the same prefix. `summary` says which answers are trained, `answer_weight` how heavily, and
-    `draw: prompt` samples one budget for each prompt in place of the sum over all. docs/brpo.md has the
-    ablations of the paper. AnytimeReasoner (arXiv 2505.13438), with the settings of the released code.
+    A thought is sampled to the largest budget, cut at `num_budgets` even ones (or at these shares of the largest)
+    of weight `prior` (a name of `rl.priors.WEIGHTS`, or the weights), and answered `answers` times at each cut. A
+    stretch is compared with its own past (`baseline: v1`), the group (`v2`), a `mix` of them or nothing (`none`); an
+    answer with the answers to the same prefix. `summary` says which answers are trained, or in which proportion,
+    `answer_weight` how heavily, and `draw: prompt` samples one budget for each prompt in place of the sum over all.
+    docs/brpo.md has the ablations of the paper. AnytimeReasoner (arXiv 2505.13438), as the code was released.
 
     Raises ValueError for budgets or weights that make no prior.
     """
 
-    num_budgets: int = 4
+    num_budgets: int | tuple[float, ...] = 4
     prior: str | tuple[float, ...] = "uniform"
     answers: int = 4
     decay: float = 0.5
     baseline: Literal["mix", "v1", "v2", "none"] = "mix"
-    summary: Literal["all", "last"] = "all"
+    summary: str | tuple[float, ...] = "all"
     answer_weight: Literal["released", "unbiased"] = "released"
     draw: Literal["sum", "prompt"] = "sum"
 
@@ -89,6 +98,8 @@ class BRPO(OneBudget):
         if not 0 < self.decay <= 1:
             raise ValueError(f"decay must be in (0, 1], not {self.decay}")
         super().__post_init__()
+        cuts = self._prior(self.budgets(0).largest).tokens
+        weighted_prior(cuts, list(summary_prior(self.summary, len(cuts))), "summary")
 
     def budgets(self, step: int, *, moves: tuple[int, ...] = (), draw: float = 0.0) -> BudgetPrior:
         one = super().budgets(step, moves=moves, draw=draw)
@@ -96,9 +107,12 @@ class BRPO(OneBudget):
         return DRAWS[self.draw](asked, draw)
 
     def _prior(self, largest: int) -> BudgetPrior:
+        if isinstance(self.num_budgets, int):
+            tokens = even_prior(largest, self.num_budgets, "uniform").tokens
+        else:
+            tokens = budgets_at(largest, self.num_budgets)
         if isinstance(self.prior, str):
-            return even_prior(largest, self.num_budgets, self.prior)
-        tokens = even_prior(largest, self.num_budgets, "uniform").tokens
+            return prior_over(tokens, self.prior)
         return weighted_prior(tokens, self.prior, "weighted")
 
     def credit(self, scored: ScoredGroup) -> Credit:
@@ -106,7 +120,7 @@ class BRPO(OneBudget):
         _, budgets, answers = reward_GSA.shape
         thought_fn = self._thought_fns()[self.baseline]
         prefix_len_GS = [[answers_A[0].prefix_len for answers_A in r.answers] for r in scored.group.rollouts]
-        trained_S = SUMMARIES[self.summary](budgets)
+        trained_S = summary_prior(self.summary, budgets)
         weight_S = np.where(trained_S > 0, ANSWER_WEIGHTS[self.answer_weight](trained_S, answers), np.nan)
         return Credit(
             thought=thought_fn(mean_scores(reward_GSA), scored.group.prior.probs),

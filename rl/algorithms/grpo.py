@@ -8,7 +8,7 @@ from functools import partial
 from typing import Literal
 
 from rewards.types import ScoredGroup
-from rl.advantages import group_relative, group_standardized, leave_one_out, rewards_of
+from rl.advantages import group_population, group_relative, group_standardized, leave_one_out, rewards_of
 from rl.schedules import Schedule, kind_of, schedule_of, tokens_at, version_at
 from rl.types import Array, Credit
 from rollout.types import BudgetPrior
@@ -45,12 +45,11 @@ class OneBudget:
 
 @dataclass(frozen=True)
 class GRPO(OneBudget):
-    """Reward against the group in units of its unbiased standard deviation plus `eps` (arXiv 2402.03300).
-    With `scale: none` it stays in units of the reward, as in Dr. GRPO, and `eps` has no part in it.
-    """
+    """Reward against the group in units of its unbiased standard deviation plus `eps` (arXiv 2402.03300), the root of
+    `population` variance plus `eps` (arXiv 2508.08940), or `none`: of the reward, as in Dr. GRPO."""
 
     eps: float = 1e-6
-    scale: Literal["group", "none"] = "group"
+    scale: Literal["group", "population", "none"] = "group"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,8 +57,9 @@ class GRPO(OneBudget):
             raise ValueError(f"eps must be at least 0, not {self.eps}")
 
     def credit(self, scored: ScoredGroup) -> Credit:
-        advantage_fns = {"group": partial(group_standardized, eps=self.eps), "none": group_relative}
-        return outcome_credit(scored, advantage_fns[self.scale])
+        spread_fns = {"group": group_standardized, "population": group_population}
+        advantage_fn = group_relative if self.scale == "none" else partial(spread_fns[self.scale], eps=self.eps)
+        return outcome_credit(scored, advantage_fn)
 
 
 @dataclass(frozen=True)

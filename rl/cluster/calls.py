@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 
-from rl.errors import RunFailed
+from rl.errors import BadInput, RunFailed
 
 Handle: TypeAlias = Any
 """A Ray actor; Ray's own types do not know its methods."""
@@ -30,6 +30,16 @@ def actors_of(lives_in: type, **options: Any) -> Any:
 def resources() -> Mapping[str, float]:
     """What the cluster has in all."""
     return ray.cluster_resources()
+
+
+def own_address() -> str:
+    """The address by which the cluster knows this host."""
+    return ray.util.get_node_ip_address()
+
+
+def end(actor: Handle) -> None:
+    """Let an actor go, alive or not; what it was doing is lost."""
+    ray.kill(actor)
 
 
 class ActorDied(RunFailed):
@@ -51,8 +61,9 @@ def gather(what: str, calls: Mapping[str, Ref], deadline_s: float) -> list[Any]:
         try:
             ray.get(ready[0])
         except RayTaskError as error:
-            raise RunFailed(f"{what}: {names[ready[0]]} failed: {error.cause}") from error
-        except RayActorError as error:
+            kind = ActorDied if isinstance(error.cause, ActorDied) else RunFailed  # an actor that it waited for
+            raise kind(f"{what}: {names[ready[0]]} failed: {error.cause}") from error
+        except (RayActorError, OutOfMemoryError) as error:
             why = str(error).splitlines()[0]
             raise ActorDied(f"{what}: {names[ready[0]]} died: {why}; what was saved can be taken up again") from error
     return ray.get(list(calls.values()))
@@ -64,14 +75,21 @@ def named(kind: str, refs: Sequence[Ref]) -> dict[str, Ref]:
 
 @contextmanager
 def ray_at(address: str) -> Iterator[None]:
-    """Ray on this machine (`local`), or the running cluster that `address` names; left again at the end."""
-    ray.init(
-        address=address,
-        include_dashboard=False if address == "local" else None,
-        log_to_driver=False,
-        runtime_env={"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}},  # threads that spin starve a shared core
-        logging_level=logging.ERROR,
-    )
+    """Ray on this machine (`local`), or the running cluster that `address` names; left again at the end.
+
+    Raises BadInput when there is no cluster at the address.
+    """
+    try:
+        ray.init(
+            address=address,
+            include_dashboard=False if address == "local" else None,
+            log_to_driver=False,
+            runtime_env={"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}},  # threads that spin starve a shared core
+            logging_level=logging.ERROR,
+        )
+    except ConnectionError as error:
+        remedy = "run `ray start` on this host first, or set cluster.address=local"
+        raise BadInput(f"cluster.address={address}: there is no Ray cluster to join; {remedy}") from error
     try:
         yield
     finally:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from rl.actors import EngineActor
-from rl.cluster.calls import ActorDied, Handle, Ref, actors_of, gather, named
+from rl.cluster.calls import ActorDied, Handle, Ref, actors_of, end, gather, named
 from rl.config import EngineSide
 from rl.errors import RunFailed
 from rollout.prompts import PromptFormat
@@ -99,6 +99,23 @@ class ClusterEngines:
         gather("restarting a dead engine", {f"engine {engine}": start}, self.deadline_s)
         for action in self.after_revival:
             action()
+
+    def replace_all(self) -> bool:
+        """Put fresh actors in the place of all, if one has died: in the middle of a publish none knows where it stands.
+
+        Returns whether one had. They have the weights that they load, until the next publish.
+        """
+        checks = named("engine", [handle.check.remote() for handle in self.handles])
+        try:
+            gather("looking for dead engines", checks, self.deadline_s)
+        except ActorDied:
+            self.revivals += 1
+            for handle in self.handles:
+                end(handle)
+            self.handles = [self._actor.remote(*self._arguments) for _ in self.handles]
+            gather("restarting the engines", self.starting(), self.deadline_s)
+            return True
+        return False
 
     def close(self) -> None:
         gather("closing", named("engine", [handle.close.remote() for handle in self.handles]), self.deadline_s)

@@ -10,8 +10,8 @@ from typing import Any
 from rl.actors import LearnerActor
 from rl.aggregation import weights_named
 from rl.batches import batch_of, minibatches
-from rl.cluster.calls import Handle, Ref, actors_of, gather, named
-from rl.cluster.engines import ClusterEngines
+from rl.cluster.calls import ActorDied, Handle, Ref, actors_of, gather, named
+from rl.cluster.engines import REVIVALS, ClusterEngines
 from rl.config import TrainConfig
 from rl.errors import RunFailed
 from rl.placement import Needs, threads_each
@@ -84,7 +84,20 @@ class ClusterLearner:
         return self._all(f"learn: step {self.version - 1}", refs)[0]
 
     def publish(self) -> dict[str, float]:
-        """Pause, send, set the version, reset the prefix cache, resume, verify. Raises RunFailed on any doubt."""
+        """Give the engines the current weights and prove it; engines that die of it or before are replaced.
+
+        Raises RunFailed on any doubt, and when engines die again and again.
+        """
+        for _ in range(REVIVALS):
+            try:
+                return self._publish()
+            except ActorDied:
+                if not self._engines.replace_all():
+                    raise  # a rank of the learner
+        return self._publish()
+
+    def _publish(self) -> dict[str, float]:
+        """Pause, send, set the version, reset the prefix cache, resume, verify."""
         what, handles, deadline_s = (
             f"publish of version {self.version}",
             self._engines.handles,
@@ -112,7 +125,8 @@ class ClusterLearner:
         if not gaps[engine] <= tolerance:
             raise RunFailed(
                 f"{what}: engine {engine} does not have the learner's weights: the log-probabilities "
-                f"of a probe differ by {gaps[engine]:.3g} on average, publish.tolerance is {tolerance:g}"
+                f"of a probe differ by {gaps[engine]:.3g} on average, publish.tolerance is {tolerance:g}; "
+                "--resume auto goes on from the last checkpoint (docs/training.md, When it stops)"
             )
         return gaps[engine]
 

@@ -103,7 +103,7 @@ def test_workers_follow_a_parent_that_was_killed(tmp_path):
     script = f"""
 from rewards.pool import WorkerPool
 from rollout.types import Answer, Task
-pool = WorkerPool([({MOODY!r}, 1.0)], workers=2, timeout_s=0.5)
+pool = WorkerPool([({MOODY!r}, 1.0)], workers=2, timeout_s=5.0)
 pids = {{r.detail for r in pool.judge([(Task("t", "", ""), Answer.from_text("pid"))] * 200)}}
 print(*pids, flush=True)
 pool.judge([(Task("t", "", ""), Answer.from_text("spin"))] * 50)

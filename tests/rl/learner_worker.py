@@ -91,6 +91,8 @@ def play(scenario: dict[str, Any], learner: DeepSpeedLearner, config: TrainConfi
         if "save" in scenario and step == 1:
             learner.save(Path(scenario["save"]))
     seen["logprobs"] = learner.logprobs(PROBE)
+    knobs = ("betas", "weight_decay")
+    seen["groups"] = [{name: group[name] for name in knobs} for group in learner._engine.optimizer.param_groups]
     if "export" in scenario:
         learner.export(Path(scenario["export"]), max_bytes=BUCKET)
     return seen

@@ -28,6 +28,7 @@ class Runs:
     def __init__(self, folder: Path) -> None:
         self.folder, self.runs = folder, folder / "runs"
         self._mark = f"RATION_TEST_MARK={uuid.uuid4()}"
+        self.environment = {**os.environ, **dict([self._mark.split("=")])}
         self.config = write_config(folder)
         tokenizer = build_tokenizer()
         build_model(tokenizer, context=64, tie_embeddings=True, seed=0).save_pretrained(folder / "model")
@@ -47,12 +48,11 @@ class Runs:
 
     def spawn(self, name: str, *words: str) -> subprocess.Popen[bytes]:
         """`ration` with these words; what it prints goes to NAME.txt."""
-        key, _, value = self._mark.partition("=")
         with self.printed(name).open("a") as file:
             return subprocess.Popen(
                 [sys.executable, "-m", "rl", *words],
                 cwd=ROOT,
-                env={**os.environ, key: value},
+                env=self.environment,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

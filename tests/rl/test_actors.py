@@ -9,35 +9,34 @@ from make_groups import make_answer, make_rollout
 from rl.actors import CANARY_BUDGET, check_canary, prompt_format
 from rl.config_file import load
 from rollout.prompts import PromptFormat
-from rollout.types import BudgetPrior, Group, Task
+from rollout.types import Finish, Rollout
 
 
-def group_of(*lengths: int) -> Group:
-    """Thoughts of these lengths, each with an answer of twenty tokens, which a budget does not bind."""
-    prior = BudgetPrior.single(CANARY_BUDGET)
-    answers = [[[make_answer(prior.largest, length, range(20))]] for length in lengths]
-    rollouts = [make_rollout(range(length), at) for length, at in zip(lengths, answers, strict=True)]
-    return Group(Task("canary", "1 + 1", "2"), prior, tuple(rollouts))
+def thought(length: int, finish: Finish = Finish.BUDGET) -> Rollout:
+    """A thought with an answer of twenty tokens, which a budget does not bind."""
+    return make_rollout(range(length), [[make_answer(CANARY_BUDGET, length, range(20))]], finish=finish)
 
 
-def complaint(*groups: Group) -> str | None:
+def complaint(*thoughts: Rollout) -> str | None:
     try:
-        check_canary(groups)
+        check_canary(thoughts)
     except RuntimeError as error:
         return str(error)
     return None
 
 
-def test_thoughts_within_the_budget_pass():
+def test_thoughts_that_were_closed_at_the_budget_pass():
     assert CANARY_BUDGET == 8
-    assert complaint(group_of(1, 8, 3)) is None
-    assert complaint(group_of(8), group_of(0)) is None
+    assert complaint(thought(8), thought(8)) is None
 
 
-@pytest.mark.parametrize("lengths", [(1, 9), (9, 1)])
-def test_one_thought_over_the_budget_is_enough_to_refuse(lengths):
-    assert complaint(group_of(8), group_of(*lengths)) == (
-        "the engine does not enforce thinking budgets: a thought under a budget of 8 took 9 tokens"
+@pytest.mark.parametrize("wrong", [thought(9), thought(3), thought(8, Finish.CLOSED), thought(3, Finish.CLOSED)])
+def test_one_thought_that_ended_otherwise_is_enough_to_refuse(wrong):
+    """One that ended by itself says nothing about budgets; it was not allowed to."""
+    assert complaint(thought(8), wrong) == (
+        "the engine does not enforce thinking budgets: a thought that may not end by itself took "
+        f"{len(wrong.token_ids)} tokens under a budget of 8 ({wrong.finish}); "
+        "`ration doctor` says whether this vLLM is one that Ration knows"
     )
 
 

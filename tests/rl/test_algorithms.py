@@ -139,7 +139,10 @@ def test_an_algorithm_that_lives_elsewhere():
         ({"type": "grpo"}, "grpo: budget: missing: it has no default"),
         ({"type": "grpo", "budget": 0}, "grpo: budget: a budget must be at least 1 token, not 0"),
         ({"type": "grpo", "budget": 8, "eps": -1}, "grpo: eps must be at least 0, not -1.0"),
-        ({"type": "grpo", "budget": 8, "scale": "batch"}, "grpo: scale: must be 'group' or 'none', got 'batch'"),
+        (
+            {"type": "grpo", "budget": 8, "scale": "batch"},
+            "grpo: scale: must be 'group', 'population' or 'none', got 'batch'",
+        ),
         (
             {"type": "grpo", "budget": "much"},
             "grpo: budget: must be a valid integer, unable to parse string as an integer, got 'much'",

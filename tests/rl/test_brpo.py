@@ -237,6 +237,31 @@ def test_budgets_are_even_and_follow_the_schedule():
     assert falling.budgets(5) == BudgetPrior((2, 4), (0.25, 0.75), "weighted", version=1, answers=4)
 
 
+def test_a_thought_may_be_cut_at_any_ascending_shares_of_its_budget():
+    log = BRPO(1000, num_budgets=(0.125, 0.25, 0.29, 1.0), prior="log_uniform").budgets(0)
+    assert log.tokens == (125, 250, 290, 1000)
+    assert log.probs == pytest.approx(np.log([2, 2, 290 / 250, 1000 / 290]) / np.log(4 * 1000 / 250))
+    section = {"type": "brpo", "budget": 8, "num_budgets": [0.5, 1.0], "prior": [3, 1]}
+    assert build(section).budgets(0) == BudgetPrior((4, 8), (0.75, 0.25), "weighted", answers=4)
+    for wrong in ((), (0.5,), (1.0, 0.5), (0.5, 0.5, 1.0), (0.0, 1.0)):
+        with pytest.raises(ValueError, match="budgets as shares of the largest ascend from above 0 to 1"):
+            BRPO(8, num_budgets=wrong)
+    with pytest.raises(ValueError, match="budgets must ascend without repetition"):
+        BRPO(8, num_budgets=(0.5, 0.51, 1.0))
+
+
+def test_answers_may_be_trained_by_a_prior_of_their_own():
+    """Equation 10 with P' = (1, 0, 1, 2) / 4 and A = 4: that share of each answer's plain credit, over 4."""
+    whole = credit_of(BRPO(8), TWO_THOUGHTS, [8, 8]).answer
+    own = credit_of(BRPO(8, summary=(1, 0, 1, 2), answer_weight="unbiased"), TWO_THOUGHTS, [8, 8]).answer
+    for s, share in enumerate((0.25, np.nan, 0.25, 0.5)):
+        np.testing.assert_allclose(own[:, s], whole[:, s] * share / 4)
+    with pytest.raises(ValueError, match="4 budgets but 2 probabilities"):
+        BRPO(8, summary=(1, 1))
+    with pytest.raises(ValueError, match="weights of budgets must have a positive sum"):
+        BRPO(8, summary=(0, 0, 0, 0))
+
+
 def test_a_budget_drawn_per_prompt_follows_the_prior():
     algorithm = BRPO(8, prior="linear", draw="prompt")
     drawn = [algorithm.budgets(0, draw=draw) for draw in (0.0, 0.39, 0.41, 0.69, 0.71, 0.89, 0.91, nextafter(1, 0))]
@@ -285,7 +310,7 @@ def test_a_config_with_every_knob_is_stable():
         ({"decay": 0}, "decay must be in (0, 1], not 0.0"),
         ({"decay": "nan"}, "decay must be in (0, 1], not nan"),
         ({"baseline": "v3"}, "baseline: must be 'mix', 'v1', 'v2' or 'none', got 'v3'"),
-        ({"summary": "first"}, "summary: must be 'all' or 'last', got 'first'"),
+        ({"summary": "first"}, "summary must be 'all' or 'last', or a weight per budget, not 'first'"),
         ({"answer_weight": "both"}, "answer_weight: must be 'released' or 'unbiased', got 'both'"),
         ({"draw": "token"}, "draw: must be 'sum' or 'prompt', got 'token'"),
     ],

@@ -218,6 +218,43 @@ def test_the_best_checkpoint_is_judged_by_what_is_measured(path: Path):
     assert load(path, ["run.best=heldout/anytime", held, budgets]).run.eval_budgets == (4, 8)
 
 
+@pytest.mark.parametrize(
+    ("statistic", "why"),
+    [
+        ("heldout/accuracy", "data.held_out names no problems"),
+        ("accuracy/source_chain", "data.train has one source"),
+    ],
+)
+def test_a_statistic_that_is_never_measured_would_never_move(path: Path, statistic: str, why: str):
+    bound = "b0: 32, factor: 0.5, limit: 8, when: below, threshold: 0.1"
+    plateau = f"{{type: plateau, {bound}, statistic: {statistic}}}"
+    (line,) = errors(path, f"algorithm.budget={plateau}")
+    assert line.endswith(f"algorithm.budget.statistic {statistic!r} is not measured: {why}")
+    held = "data.held_out={source: reasoning_gym:chain_sum, limit: 8}"
+    misspelt = plateau.replace(statistic, "heldout/acuracy")
+    (line,) = errors(path, f"algorithm.budget={misspelt}", held)
+    assert line.endswith("'heldout/acuracy' is not measured: there are heldout/accuracy")
+    measured = plateau.replace(statistic, "heldout/accuracy")
+    assert load(path, [f"algorithm.budget={measured}", held]).algorithm["budget"]["statistic"] == "heldout/accuracy"
+
+
+@pytest.mark.parametrize("budgets", ["[8,4]", "[4,4]", "[0,4]", "[-1]"])
+def test_budgets_of_an_evaluation_must_ascend_from_one(path: Path, budgets: str):
+    (line,) = errors(path, f"run.eval_budgets={budgets}")
+    assert line.endswith(f"budgets of at least 1, ascending without repetition; got {budgets.replace(',', ', ')}")
+
+
+def test_weights_are_offloaded_only_where_they_are_sharded(path: Path):
+    (line,) = errors(path, "learner.offload=all", "learner.zero_stage=2")
+    assert line.endswith("offload: all needs zero_stage: 3, not 2; or offload: optimizer")
+    assert load(path, ["learner.offload=all", "learner.zero_stage=3"]).learner.offload == "all"
+
+
+def test_only_the_tiny_model_can_be_untied(path: Path):
+    (line,) = errors(path, "model.path=Qwen/Qwen3-0.6B", "model.tie_embeddings=false")
+    assert line.endswith("tie_embeddings is for path: tiny only; 'Qwen/Qwen3-0.6B' has its own; remove it")
+
+
 def test_limits_of_the_loss_are_checked(path: Path):
     wrong = "tis has a cap above 0, icepop a low and a high weight; got"
     for override, message in (

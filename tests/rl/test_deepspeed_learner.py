@@ -105,6 +105,9 @@ def runs(tmp_path_factory):
     build_model(tokenizer, context=128, tie_embeddings=False, seed=1).save_pretrained(folder / "untied-model")
     finish(start(folder, 1, ONE, "first") | start(folder, 2, TWO, "first"))
     resumed = {"slope-resumed": {**TWO["slope"], "first": 2, "load": "slope"}}
+    changed = settings(schedule="linear", warmup_steps=1, zero_stage=3, betas="[0.5, 0.6]", weight_decay=0.25)
+    changed = [one.replace(f"learner.lr={LR}", f"learner.lr={3 * LR}") for one in changed]
+    resumed["slope-changed"] = {"settings": changed, "first": 2, "load": "slope"}
     finish(start(folder, 2, resumed, "second"))
     return folder
 
@@ -240,6 +243,14 @@ def test_a_saved_learner_goes_on_in_fresh_processes_as_if_nothing_had_happened(r
         last = column(runs, 2, "slope", key)[-1:]
         assert column(runs, 2, "slope-resumed", key) == pytest.approx(last, abs=1e-6)
     assert apart(weights(runs, 2, "slope-resumed"), weights(runs, 2, "slope")) < 1e-6
+
+
+def test_a_new_rate_is_taken_up_with_an_old_checkpoint(runs):
+    """At the last of three steps the slope is at half; the decay alone moves a weight by lr x 0.25 of itself."""
+    assert column(runs, 2, "slope-changed", "learner/lr") == pytest.approx([3 * LR / 2])
+    assert column(runs, 2, "slope-changed", "loss") == pytest.approx(column(runs, 2, "slope-resumed", "loss"), abs=1e-6)
+    (group,) = seen(runs, 2, "slope-changed")["groups"]
+    assert (group["betas"], group["weight_decay"]) == ([0.5, 0.6], 0.25)
 
 
 @pytest.mark.parametrize(("world", "name"), [(1, "tied"), (2, "untied")])

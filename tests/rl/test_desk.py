@@ -16,12 +16,14 @@ from rl import checkpoint
 from rl.algorithms import build
 from rl.algorithms.brpo import BRPO
 from rl.algorithms.grpo import GRPO
+from rl.algorithms.length import KimiLength
 from rl.config_file import load
 from rl.console import Progress
 from rl.controller import train
 from rl.desk import HELD_OUT_SEED, Desk
 from rl.errors import RunFailed
 from rl.log import EVENTS, RunLog, parse_rows
+from rl.plan import plan
 from rl.rollout_records import read_rollouts, read_samples
 from rl.schedules import schedule_of
 from rl.tasks import TaskStream
@@ -135,17 +137,91 @@ def test_brpo_with_one_budget_and_one_answer_is_grpo_to_the_last_bit(tmp_path):
     assert rows[0] == rows[1]
 
 
-def halving() -> GRPO:
+def halving(statistic: str = "budget/hit_rate") -> GRPO:
     """A budget of 32 that halves after every two steps in which no thought reached it: none ever does."""
-    bound = {"statistic": "budget/hit_rate", "when": "below", "threshold": 0.0, "window": 2}
+    bound = {"statistic": statistic, "when": "below", "threshold": 1.0, "window": 2}
     return GRPO(budget=schedule_of({"type": "plateau", "b0": 32, "factor": 0.5, "limit": 8, **bound}))
+
+
+MOVING = {
+    "step_decay": {"b0": 40, "gamma": 0.7, "every": 2},
+    "stepwise": {"b0": 40, "b_end": 9, "decays": 2, "total": 5},
+    "linear": {"b0": 40, "b_end": 9, "total": 5},
+    "cosine": {"b0": 9, "b_end": 40, "total": 5},
+    "staged": {"stages": {0: 40, 2: 30, 3: 35}},
+}
+ALGORITHMS = {
+    **{kind: GRPO(budget=schedule_of({"type": kind, **knobs})) for kind, knobs in MOVING.items()},
+    "plateau": halving(),
+    "held-out plateau": halving("heldout/accuracy"),
+    "warm-up": KimiLength(budget=32, start_step=1, ramp_steps=3),
+    "drawn": BRPO(budget=32, draw="prompt", answers=1),
+}
+
+
+def asked(world: World) -> list[tuple[bool, BudgetPrior]]:
+    """Every prior that the engines were asked for, those of held-out problems marked."""
+    return [(one.seed == HELD_OUT_SEED, one.prior) for one in world.submissions]
+
+
+@pytest.mark.parametrize("at", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("name", "lookahead"),
+    [(name, lookahead) for name in ALGORITHMS for lookahead in (0, 2) if not (lookahead and "plateau" in name)],
+)
+def test_a_run_that_is_stopped_and_taken_up_asks_and_logs_what_a_whole_one_does(tmp_path, name, at, lookahead):
+    """Budgets, versions and held-out priors alike. With batches ahead the world's weights at their sampling differ
+    after a resume, and with them the rewards: there only what was asked for is the same, and a plateau may differ."""
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    knobs, algorithm = ("run.eval_every=1", f"run.lookahead={lookahead}"), ALGORITHMS[name]
+    whole = World()
+    go(tmp_path / "whole", whole, *knobs, algorithm=algorithm)
+    first = World()
+    go(tmp_path / "parts", first, *knobs, algorithm=algorithm, stopping=lambda: first.version == at)
+    (newest,) = checkpoint.all_of(tmp_path / "parts" / "run")
+    second = World(version=at, weight=float((newest / "weight").read_text()))
+    go(tmp_path / "parts", second, *knobs, algorithm=algorithm, state=checkpoint.read(newest))
+    ones, others = rows_of(tmp_path / "whole"), rows_of(tmp_path / "parts")
+    planned = ("budget/largest", "budget/asked_mean", "budget/version")
+    assert [[row[key] for key in planned] for row in ones] == [[row[key] for key in planned] for row in others]
+    held_out = [[prior for mine, prior in asked(world) if mine] for world in (whole, first, second)]
+    assert held_out[0] == held_out[1] + held_out[2]
+    if not lookahead:
+        assert [untimed(row) for row in ones] == [untimed(row) for row in others]
+
+
+@pytest.mark.parametrize("kind", MOVING)
+def test_a_run_follows_the_schedule_that_its_dry_run_shows(tmp_path, kind):
+    schedule = json.dumps({"type": kind, **MOVING[kind]})
+    config = go(tmp_path, World(), f"algorithm.budget={schedule}")
+    assert [row["budget/largest"] for row in rows_of(tmp_path)] == list(plan(config).schedule)
+    assert len(set(plan(config).schedule)) > 1
+
+
+def test_what_only_the_end_asked_for_moves_no_budget(tmp_path):
+    """A limit of tokens ends the run after step 1, which evaluates; taken up again, those weights count once."""
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    knobs = ("run.eval_every=2",)
+    go(tmp_path / "whole", World(), *knobs, algorithm=halving("heldout/accuracy"))
+    limit = int(rows_of(tmp_path / "whole")[1]["tokens/sampled_total"])
+    first = World()
+    go(tmp_path / "parts", first, *knobs, f"run.max_sampled_tokens={limit}", algorithm=halving("heldout/accuracy"))
+    newest = checkpoint.all_of(tmp_path / "parts" / "run")[-1]
+    assert checkpoint.read(newest).step == 2
+    second = World(version=2, weight=float((newest / "weight").read_text()))
+    state = checkpoint.read(newest)
+    go(tmp_path / "parts", second, *knobs, algorithm=halving("heldout/accuracy"), state=state)
+    budgets = [[row["budget/largest"] for row in rows_of(tmp_path / name)] for name in ("whole", "parts")]
+    assert budgets[0] == budgets[1]
 
 
 def test_a_budget_that_moves_leaves_its_cause_in_the_run_folder(tmp_path):
     go(tmp_path, World(), algorithm=halving())
     events = [json.loads(line) for line in (tmp_path / "run" / EVENTS).read_text().splitlines()]
     assert [(event["step"], event["event"]) for event in events] == [(1, "budget"), (3, "budget")]
-    assert events[0]["cause"] == "budget/hit_rate averaged 0 over steps 0-1, at or below 0"
+    assert events[0]["cause"] == "budget/hit_rate averaged 0 over steps 0-1, at or below 1"
     assert [row["budget/largest"] for row in rows_of(tmp_path)] == [32, 32, 16, 16, 8]
 
 
@@ -171,7 +247,9 @@ def test_tokens_of_an_evaluation_are_in_the_row_after_it(tmp_path):
     go(tmp_path, world)
     evaluated = [row["ledger/evaluation"] for row in rows_of(tmp_path)]
     assert evaluated[1:4] == [0.0, 0.0, 0.0]
-    assert min(evaluated[0], evaluated[4]) >= 2 * 5  # a thought and an answer have at least a token each
+    for name, tokens in (("samples_before", evaluated[0]), ("samples_after", evaluated[4])):
+        samples = read_samples(tmp_path / "run", name)
+        assert tokens == sum(sample["thought_tokens"] + 1 for sample in samples) > 0  # an answer has one token here
 
 
 def states(folder: Path) -> dict[str, checkpoint.State]:
@@ -211,9 +289,11 @@ def test_the_best_checkpoint_is_that_of_a_named_metric(tmp_path):
     assert list(states(tmp_path)) == [f"step_{step:06d}" for step in sorted({best, 5})]
 
 
-def test_a_metric_that_no_row_has_ends_the_run_with_the_nearest_one(tmp_path):
+def test_a_metric_that_no_row_has_ends_the_run_at_its_first_row_with_the_nearest_one(tmp_path):
+    world = World()
     with pytest.raises(RunFailed, match=r"run\.best='reward/men' is no metric of this run; did you mean reward/mean"):
-        go(tmp_path, World(), "run.save_every=1", "run.best=reward/men")
+        go(tmp_path, world, "run.save_every=4", "run.best=reward/men")
+    assert world.version == 1
 
 
 def test_held_out_problems_can_be_answered_at_several_budgets(tmp_path):

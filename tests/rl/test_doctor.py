@@ -55,7 +55,7 @@ def test_versions_against_their_ranges():
         ({}, {}),
         ({"cores": 1}, {"cores": "warning"}),
         ({"memory": GIB}, {"memory": "warning"}),
-        ({"shared_memory": None}, {"/dev/shm": "warning"}),
+        ({"shared_memory": None}, {"/dev/shm": "stop"}),
         ({"shared_memory": 64 * 2**20}, {"/dev/shm": "warning"}),
         ({"tools": frozenset({"g++"})}, {"compiler": "stop"}),
         ({"tools": frozenset({"ninja"}), "gpus": (GIB,)}, {"compiler": "warning"}),

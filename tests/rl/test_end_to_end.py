@@ -105,6 +105,7 @@ def test_more_actors_than_room_is_bad_input(runs):
     [line] = [line for line in lines if line.startswith("ration: ")]
     assert "rollout.engines=500 and learner.ranks=1 need 501: ask for fewer" in line
     assert not any("Traceback" in line for line in lines)
+    assert not (runs.runs / "roomless").exists()  # else --resume=auto would take it for the newest run
 
 
 def test_a_run_leaves_what_the_interfaces_say(runs, whole):
@@ -237,7 +238,8 @@ def test_brpo_with_one_budget_and_one_answer_trains_as_grpo(runs):
     clock = ("time/", "throughput/", "publish/paused")
     rows = [[{k: v for k, v in row.items() if not k.startswith(clock)} for row in runs.rows(name)] for name in arms]
     assert len(rows[0]) == 3
-    assert rows[0] == rows[1]
+    for one, other in zip(*rows, strict=True):
+        assert one == pytest.approx(other, rel=1e-4, abs=1e-7)  # engines batch what arrives together: another rounding
     for row in rows[0]:
         part = {name: row[f"reward/part_{name}"] for name in ("digits", "brief", "reward_num_unique_chars")}
         worth = part["digits"] + 0.5 * part["brief"] + 0.1 * part["reward_num_unique_chars"]

@@ -131,13 +131,17 @@ def test_C3_the_band_pays_for_any_length_within_the_budget():
 
 
 def test_C5_population_and_sample_deviation_of_the_same_rewards():
-    """The paper divides by the population's; Ration, like torchtune, by the unbiased one."""
+    """The paper divides by the population's; Ration, like torchtune, by the unbiased one unless told to."""
     rewards = [1, 0.4, 0.4, 0.2]
     np.testing.assert_allclose(group_standardized(rewards, ddof=0, eps=0), [1.66667, -0.33333, -0.33333, -1], atol=1e-5)
     scored = length_group([0, 0, 0, 0], rewards, Curriculum(87).budgets(0))
     np.testing.assert_allclose(
         Curriculum(87, eps=0).credit(scored).thought[:, 0], [1.44338, -0.28868, -0.28868, -0.86603], atol=1e-5
     )
+    paper = Curriculum(87, eps=0, scale="population").credit(scored).thought[:, 0]
+    np.testing.assert_allclose(paper, [1.66667, -0.33333, -0.33333, -1], atol=1e-5)
+    inside = Curriculum(87, eps=0.07, scale="population").credit(scored).thought[:, 0]
+    np.testing.assert_allclose(inside, np.array([0.5, -0.1, -0.1, -0.3]) / 0.4, atol=1e-12)  # sqrt(0.09 + 0.07)
 
 
 def test_a_curriculum_can_follow_any_schedule():

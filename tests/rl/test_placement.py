@@ -78,6 +78,19 @@ def test_colocation_is_no_remedy_for_those_who_have_it(tmp_path):
         check_room(config, {"CPU": 4.0})
 
 
+@pytest.mark.parametrize("backend", ["shm", "ipc"])
+def test_weights_pass_between_hosts_by_nccl_alone(tmp_path, backend):
+    room = {"CPU": 8.0, "GPU": 8.0, "node:__internal_head__": 1.0, "node:10.0.0.1": 1.0}
+    config = configure(tmp_path, f"publish.backend={backend}", "cluster.placement=colocated")
+    assert check_room(config, room) == needs(config, gpus=True)
+    with pytest.raises(
+        BadInput, match=f"publish.backend={backend} passes weights on one host, the cluster has 2: set nccl"
+    ):
+        check_room(config, room | {"node:10.0.0.2": 1.0})
+    across = configure(tmp_path, "publish.backend=nccl")
+    assert check_room(across, room | {"node:10.0.0.2": 1.0}) == needs(across, gpus=True)
+
+
 def test_a_cluster_without_anything_has_no_room(tmp_path):
     with pytest.raises(BadInput, match=r"the cluster has 0 CPUs, but rollout.engines=1 and learner.ranks=1 need 2"):
         check_room(configure(tmp_path), {})

@@ -186,11 +186,23 @@ def test_a_schedule_is_planned_step_by_step(tmp_path: Path):
     staged = changed(tmp_path, "algorithm.budget={type: staged, stages: {0: 16, 3: 24, 7: 20}}")
     made = plan(staged)
     assert made.schedule == (16, 16, 16, 24, 24, 24, 24, 20, 20, 20)
-    assert changes(made) == [(0, 16), (3, 24), (7, 20)]
+    assert changes(made) == [(0, 16, 16), (3, 24, 24), (7, 20, 20)]
     assert made.budgets == (16, 24)
     assert made.tokens_per_step == 8 * (24 + 16)
     assert made.tokens == 8 * (3 * 16 + 4 * 24 + 3 * 20 + 10 * 16)
     assert made.prompt_room == 127 - 24 - 16
+
+
+def test_a_curriculum_is_planned_with_the_length_that_its_prompts_name(tmp_path: Path):
+    """The cap of a thought is twice that, 20 is out of reach of the context's prompt room only as a cap."""
+    asked = "algorithm={type: curriculum, budget: {type: step_decay, b0: 40, gamma: 0.5, every: 4}}"
+    made = plan(changed(tmp_path, asked, "data.template={budget}|{prompt}"))
+    assert changes(made) == [(0, 80, 40), (4, 40, 20), (8, 20, 10)]
+    table = [line.split() for line in budget_view(made).partition("\n\n")[0].splitlines()]
+    assert table == [
+        ["step", "budget", "prompts", "name"],
+        *(["0", "80", "40"], ["4", "40", "20"], ["8", "20", "10"]),
+    ]
 
 
 def test_many_changes_are_thinned_evenly_and_keep_their_ends(tmp_path: Path):
@@ -199,7 +211,7 @@ def test_many_changes_are_thinned_evenly_and_keep_their_ends(tmp_path: Path):
     rows = budget_view(made).partition("\n\n")[0].splitlines()[1:]
     assert len(changes(made)) == 51
     assert len(rows) == ROWS == 12
-    assert [tuple(map(int, row.split())) for row in rows[:-1]] == [changes(made)[i] for i in range(0, 51, 5)]
+    assert [tuple(map(int, row.split())) for row in rows[:-1]] == [changes(made)[i][:2] for i in range(0, 51, 5)]
     assert rows[-1].split(maxsplit=1) == ["…", "40 more changes between these"]
     assert made.schedule[-1] == 30
 

@@ -200,11 +200,11 @@ def test_versions_of_the_curriculum_and_of_a_budget_that_moves_back():
 
 
 def test_versions_of_a_long_run_are_quick():
-    schedule, start = Cosine(32_000, 1_000, 10_000), time.perf_counter()
+    schedule, start = Cosine(32_000, 1_000, 10_000), time.process_time()
     assert version_at(schedule, 9_999) > 5_000
     versions = [version_at(schedule, step) for step in range(10_000)]
     assert versions == sorted(versions)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_a_budget_below_one_token_is_refused_where_it_comes_up():

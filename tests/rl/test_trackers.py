@@ -77,9 +77,9 @@ def test_a_tracker_that_hangs_blocks_nothing(caplog: pytest.LogCaptureFixture) -
     start = time.monotonic()
     for step in range(1000):
         mirror.log(step, {"loss": 1.0})
-    assert time.monotonic() - start < 1.0
-    mirror.close()
     assert time.monotonic() - start < 5.0
+    mirror.close()
+    assert time.monotonic() - start < 10.0
     assert "hanging did not keep up" in caplog.text
     tracker.release.set()
 

@@ -55,6 +55,13 @@ def test_a_finish_is_written_as_its_name():
     assert [f"{finish}" for finish in Finish] == ["closed", "budget", "stop", "length", "empty"]
 
 
+@pytest.mark.parametrize("efforts", [(), (0.0,), (-0.5,), (0.5, 1.5), (float("nan"),)])
+def test_an_effort_is_a_share_above_0_and_up_to_1(efforts):
+    with pytest.raises(ValueError, match=r"an effort is a share in \(0, 1\]"):
+        BudgetPrior((4,), (1.0,), efforts=efforts)
+    assert BudgetPrior((4,), (1.0,), efforts=(0.01, 1.0)).efforts == (0.01, 1.0)
+
+
 @pytest.mark.parametrize(
     "record",
     [

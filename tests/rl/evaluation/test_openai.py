@@ -174,7 +174,7 @@ def test_the_key_is_sent_where_there_is_one(config, monkeypatch):
 
 
 def test_requests_run_beside_each_other_and_no_more_than_allowed(config):
-    with Thinker(seconds=0.02) as server:
+    with Thinker(seconds=0.2) as server:
         sample(config(server, samples=4))
     assert server.most_at_once == 4
 

@@ -1,0 +1,40 @@
+"""Publishes on a real cluster of one engine and one rank: `python publish_worker.py CONFIG MODEL RECEIVER`.
+
+Publishes once, says READY, waits for a line, publishes again and samples. The last line is a JSON object: the `error`
+that ended it, or the `gap` of the second publish and what was `sampled`. RECEIVER of "" is the product's own.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from rl.cluster import Cluster
+from rl.config_file import load
+from rl.errors import RunFailed
+from rollout.types import BudgetPrior, Task
+
+PROBE = (7, 17, 7, 18, 10, 19, 2, 11, 28, 3, 16)
+TASK = Task("t", "1 + 2", "3")
+
+
+def main(path: Path, model: str, receiver: str) -> None:
+    config = load(path, [f"model.path={model}", "model.context=64", "rollout.max_in_flight=8", "algorithm.budget=8"])
+    try:
+        with Cluster(config, model, TASK, receiver or None) as cluster:
+            cluster.learner.probe([PROBE])
+            cluster.learner.publish()
+            print("READY", flush=True)
+            sys.stdin.readline()
+            gap = cluster.learner.publish()["publish/gap"]
+            prior = [BudgetPrior.single(8)]
+            (group,) = cluster.engines.submit([TASK], prior, group_size=2, seed=0).result()
+            versions = [span.version for rollout in group.rollouts for span in rollout.versions]
+            print(json.dumps({"gap": gap, "versions": versions, "revivals": cluster.engines.revivals}))
+    except RunFailed as error:
+        print(json.dumps({"error": str(error)}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])

@@ -1,0 +1,67 @@
+"""A publish on the real cluster: weights that do not arrive stop the run, an engine that died is replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from live_runs import Runs
+
+WORKER = Path(__file__).with_name("publish_worker.py")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    runs = Runs(tmp_path_factory.mktemp("publish"))
+    yield runs
+    runs.close()
+
+
+def start(runs: Runs, receiver: str = "", fault: str = "") -> subprocess.Popen[str]:
+    tests = os.pathsep.join([str(WORKER.parents[2]), str(WORKER.parent)])
+    return subprocess.Popen(
+        [sys.executable, str(WORKER), str(runs.config), str(runs.folder / "model"), receiver],
+        env={**runs.environment, "PYTHONPATH": tests, "RECEIVER_FAULT": fault},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def result(process: subprocess.Popen[str]) -> dict[str, object]:
+    told, _ = process.communicate("go on\n", timeout=240)
+    return json.loads(told.splitlines()[-1])
+
+
+def test_a_skipped_tensor_stops_the_run(runs):
+    found = result(start(runs, "faulty_receiver.Extension", "skips"))
+    assert str(found["error"]).startswith(
+        "publish of version 0: rank 0 failed: publish: finish_weight_update: engine 0"
+    )
+    assert str(found["error"]).endswith("a publish left 1 layers without their weights: model.norm")
+
+
+def test_a_changed_tensor_is_found_by_the_probe_and_stops_the_run(runs):
+    error = str(result(start(runs, "faulty_receiver.Extension", "changes"))["error"])
+    assert error.startswith(
+        "publish of version 0: engine 0 does not have the learner's weights: the log-probabilities "
+    )
+    assert "publish.tolerance is 0.001; --resume auto goes on from the last checkpoint" in error
+
+
+def test_an_engine_that_died_before_a_publish_is_replaced(runs):
+    process = start(runs)
+    assert process.stdout is not None
+    while "READY" not in (line := process.stdout.readline()):
+        assert line, "it ended before its first publish"
+    (core,) = [pid for pid, name in runs.alive().items() if "EngineCore" in name]
+    os.kill(core, signal.SIGKILL)
+    found = result(process)
+    assert found["revivals"] == 1
+    assert 0 <= float(str(found["gap"])) < 1e-3
+    assert found["versions"] == [0, 0]
