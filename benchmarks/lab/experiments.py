@@ -98,8 +98,9 @@ EXPERIMENTS: dict[str, Experiment] = {
         "that, on the quickstart's model with a final budget of 16 (from 32, one seed), both stayed at the floor: "
         "3.0 % fixed, 4.6 % curriculum. With the budget enforced (13, from 39), right answers weighed 0.8 and the "
         "length 0.1 (one seed), the curriculum was behind by 17.5 [13.7, 21.4] points. What we believe stands in the "
-        "way: the triangular reward pays for tokens up to the budget. A budget of 21 pays at once for the 17 tokens that a sum takes, a larger one first for saying "
-        "things again; and a start that knows how to think at length has nothing to learn from being allowed to.",
+        "way: the triangular reward pays for tokens up to the budget. A budget of 21 pays at once for the 17 tokens "
+        "that a sum takes, a larger one first for saying things again; and a start that knows how to think at length "
+        "has nothing to learn from being allowed to.",
         overrides=(
             *(
                 "run.steps=60",
@@ -128,10 +129,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         "mean below what a right one takes, and then no right one is rewarded. From the end of a GRPO run on the "
         "quickstart's model accuracy went from 93 to 44 % in 36 steps, from one on the wordy model from 53 to 4 % in "
         "60. From a cold start as hasty as wordy (one seed, 80 steps) it went for guesses: 4 tokens, 5 % right. Plain "
-        "GRPO from the wordy start (one seed, 80 steps) reached 71 % in 0.62 of the start's tokens. Two starts in which "
-        "less thought is worth something (groups of 16, one seed each): one that adds several terms in a step or "
-        "answers at once went from 7.5 to 12.8 % in 0.57 of the tokens (80 steps), one half hasty and half wordy, with "
-        "twice the warm-up, from 9.4 to 44.6 % in 0.95 (100 steps); neither told efforts apart. What we "
+        "GRPO from the wordy start (one seed, 80 steps) reached 71 % in 0.62 of the start's tokens. Two starts in "
+        "which less thought is worth something (groups of 16, one seed each): one that adds several terms in a step "
+        "or answers at once went from 7.5 to 12.8 % in 0.57 of the tokens (80 steps), one half hasty and half wordy, "
+        "with twice the warm-up, from 9.4 to 44.6 % in 0.95 (100 steps); neither told efforts apart. What we "
         "believe stands in the way of telling efforts apart: here a sum takes what it takes, no thought of a quarter "
         "or half of the usual length is ever right, and where nothing is rewarded nothing is learnt.",
         overrides=("rollout.prompts_per_step=32", "run.steps=80"),
