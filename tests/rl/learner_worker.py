@@ -33,12 +33,13 @@ BUCKET = 200_000
 
 
 def make_samples(seed: int, poison: str | None = None) -> list[Sample]:
-    """Seven rollouts of very different lengths; `poison` names what is NaN in the last of them."""
+    """Seven rollouts of very different lengths; `poison` says what is wrong with the last: a field that is NaN."""
     rng = random.Random(seed)
     samples = [_sample(rng, rollout, length) for rollout, length in enumerate((9, 40, 14, 23, 31, 12, 26))]
     if poison is not None:
-        nan = (float("nan"),) * len(samples[-1].token_ids)
-        samples[-1] = dataclasses.replace(samples[-1], **{poison: nan})
+        value = {"steep": 1e37}.get(poison, float("nan"))  # steep: a finite loss whose gradient's norm overflows
+        field = {"steep": "advantages"}.get(poison, poison)
+        samples[-1] = dataclasses.replace(samples[-1], **{field: (value,) * len(samples[-1].token_ids)})
     return samples
 
 

@@ -41,6 +41,9 @@ ONE = {
     "two-steps": {"settings": settings(minibatches=2)},
     "slope": {"settings": settings(**SLOPE)},
     "nan": {"settings": settings(), "steps": 1, "poison": "advantages"},
+    "steep": {"settings": settings(), "steps": 1, "poison": "steep"},
+    "steep-sharded": {"settings": settings(zero_stage=2), "steps": 1, "poison": "steep"},
+    "steep-bf16": {"settings": settings(BF16), "steps": 1, "poison": "steep"},
     "bf16": {"settings": settings(BF16)},
     "bf16-zero2": {"settings": settings(BF16, zero_stage=2)},
     "export": {"settings": settings(), "export": "tied", "steps": 1},
@@ -236,6 +239,12 @@ def test_a_nan_stops_every_rank_before_the_weights_change(runs):
         for rank in range(world):
             assert "the loss is nan" in seen(runs, world, "nan", rank)["error"]
         assert apart(weights(runs, world, "nan"), start) == 0.0
+
+
+@pytest.mark.parametrize("name", ["steep", "steep-sharded", "steep-bf16"])
+def test_a_gradient_without_a_norm_ends_the_step_whoever_clips_it(runs, name):
+    """DeepSpeed's own optimizers only tell the norm, when it is too late to keep the weights as they were."""
+    assert "the gradient's norm is " in (seen(runs, 1, name)["error"] or "")
 
 
 def test_a_saved_learner_goes_on_in_fresh_processes_as_if_nothing_had_happened(runs):
