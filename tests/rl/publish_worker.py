@@ -1,4 +1,4 @@
-"""Publishes on a real cluster of one engine and one rank: `python publish_worker.py CONFIG MODEL RECEIVER`.
+"""Publishes on a real cluster: `python publish_worker.py CONFIG MODEL ENGINES RECEIVER`, with one rank.
 
 Publishes once, says READY, waits for a line, publishes again and samples. The last line is a JSON object: the `error`
 that ended it, or the `gap` of the second publish and what was `sampled`. RECEIVER of "" is the product's own.
@@ -19,8 +19,9 @@ PROBE = (7, 17, 7, 18, 10, 19, 2, 11, 28, 3, 16)
 TASK = Task("t", "1 + 2", "3")
 
 
-def main(path: Path, model: str, receiver: str) -> None:
-    config = load(path, [f"model.path={model}", "model.context=64", "rollout.max_in_flight=8", "algorithm.budget=8"])
+def main(path: Path, model: str, engines: str, receiver: str) -> None:
+    small = ["model.context=64", "rollout.max_in_flight=8", "algorithm.budget=8", "cluster.placement=colocated"]
+    config = load(path, [f"model.path={model}", f"rollout.engines={engines}", *small])
     try:
         with Cluster(config, model, TASK, receiver or None) as cluster:
             cluster.learner.probe([PROBE])
@@ -28,13 +29,13 @@ def main(path: Path, model: str, receiver: str) -> None:
             print("READY", flush=True)
             sys.stdin.readline()
             gap = cluster.learner.publish()["publish/gap"]
-            prior = [BudgetPrior.single(8)]
-            (group,) = cluster.engines.submit([TASK], prior, group_size=2, seed=0).result()
-            versions = [span.version for rollout in group.rollouts for span in rollout.versions]
+            priors = [BudgetPrior.single(8)] * 2
+            groups = cluster.engines.submit([TASK] * 2, priors, group_size=2, seed=0).result()
+            versions = [span.version for group in groups for rollout in group.rollouts for span in rollout.versions]
             print(json.dumps({"gap": gap, "versions": versions, "revivals": cluster.engines.revivals}))
     except RunFailed as error:
         print(json.dumps({"error": str(error)}))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(Path(sys.argv[1]), *sys.argv[2:])

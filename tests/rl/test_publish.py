@@ -22,10 +22,10 @@ def runs(tmp_path_factory):
     runs.close()
 
 
-def start(runs: Runs, receiver: str = "", fault: str = "") -> subprocess.Popen[str]:
+def start(runs: Runs, receiver: str = "", fault: str = "", engines: int = 1) -> subprocess.Popen[str]:
     tests = os.pathsep.join([str(WORKER.parents[2]), str(WORKER.parent)])
     return subprocess.Popen(
-        [sys.executable, str(WORKER), str(runs.config), str(runs.folder / "model"), receiver],
+        [sys.executable, str(WORKER), str(runs.config), str(runs.folder / "model"), str(engines), receiver],
         env={**runs.environment, "PYTHONPATH": tests, "RECEIVER_FAULT": fault},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -54,14 +54,16 @@ def test_a_changed_tensor_is_found_by_the_probe_and_stops_the_run(runs):
     assert "publish.tolerance is 0.001; --resume auto goes on from the last checkpoint" in error
 
 
-def test_an_engine_that_died_before_a_publish_is_replaced(runs):
-    process = start(runs)
+def test_engines_are_replaced_when_one_has_died_before_a_publish(runs):
+    process = start(runs, engines=2)
     assert process.stdout is not None
     while "READY" not in (line := process.stdout.readline()):
         assert line, "it ended before its first publish"
-    (core,) = [pid for pid, name in runs.alive().items() if "EngineCore" in name]
-    os.kill(core, signal.SIGKILL)
+    cores = [pid for pid, name in runs.alive().items() if "EngineCore" in name]
+    os.kill(cores[0], signal.SIGKILL)
     found = result(process)
+    assert len(cores) == 2
+    assert not any("EngineCore" in name for name in runs.alive().values())  # nor those of the engines before
     assert found["revivals"] == 1
     assert 0 <= float(str(found["gap"])) < 1e-3
-    assert found["versions"] == [0, 0]
+    assert found["versions"] == [0] * 4
