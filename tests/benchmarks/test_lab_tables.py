@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.lab.experiments import EXPERIMENTS, START
-from benchmarks.lab.tables import KINDS, Measured, budget_table, direction, every_budget, gains, read
+from benchmarks.lab.tables import KINDS, Measured, budget_table, calibrated, direction, every_budget, gains, read
 from rl.evaluation.intervals import Interval
 
 EXPERIMENT = EXPERIMENTS["brpo_vs_grpo"]
@@ -89,4 +89,12 @@ def test_the_verdict_on_effort_has_four_parts():
         "long; not true: accuracy rises with effort, no accuracy is lost at full effort, or none beyond "
         "the interval (full effort: 0.50 [0.50, 0.50] of the starting model's tokens, -25.0 [-25.0, -25.0] points of "
         "accuracy)."
+    )
+
+
+def test_calibration_says_what_to_ask_for_and_what_that_gives():
+    """10 and 40 tokens at half and full effort: half of the 40 lies a third of the way, at 0.5 + 0.5 / 3."""
+    assert calibrated(by_effort([0.6, 0.8], [10.0, 40.0])) == (
+        "Calibrated, what to ask for: 50% of the tokens: effort 0.67 (gives 50%); 90% of the tokens: effort 0.93 "
+        "(gives 90%); 50% of the accuracy: effort 0.50 (gives 75%); 90% of the accuracy: effort 0.80 (gives 90%)."
     )
