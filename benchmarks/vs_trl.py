@@ -96,9 +96,7 @@ class BareEngine:
         from rollout.vllm_engine import EngineSettings, VllmEngine
 
         knobs = config.rollout
-        settings = EngineSettings(
-            model, config.model.dtype, config.model.context, knobs.max_in_flight, memory_gib=1.0, threads=threads
-        )
+        settings = EngineSettings(model, config.model.dtype, config.model.context, knobs.max_in_flight, threads=threads)
         self.llm = VllmEngine(settings)._llm
 
     async def generate(self, prompts: Sequence[Sequence[int]], n: int, max_tokens: int, seed: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,10 @@ def end(actor: Handle) -> None:
     ray.kill(actor)
 
 
+KNOCK_S = 10.0
+"""How long the head of a cluster may take to answer a first call."""
+
+
 class ActorDied(RunFailed):
     """An actor is gone, and with it what it was doing."""
 
@@ -73,6 +78,17 @@ def named(kind: str, refs: Sequence[Ref]) -> dict[str, Ref]:
     return {f"{kind} {index}": ref for index, ref in enumerate(refs)}
 
 
+def knock(address: str) -> None:
+    """Raise ConnectionError when nobody listens at HOST:PORT, which Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host:  # `local`, `auto`, or a URL, which Ray resolves
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
+    except OSError as error:
+        raise ConnectionError(f"{address}: {error}") from error
+
+
 @contextmanager
 def ray_at(address: str) -> Iterator[None]:
     """Ray on this machine (`local`), or the running cluster that `address` names; left again at the end.
@@ -80,6 +96,7 @@ def ray_at(address: str) -> Iterator[None]:
     Raises BadInput when there is no cluster at the address.
     """
     try:
+        knock(address)
         ray.init(
             address=address,
             include_dashboard=False if address == "local" else None,
@@ -88,7 +105,7 @@ def ray_at(address: str) -> Iterator[None]:
             logging_level=logging.ERROR,
         )
     except ConnectionError as error:
-        remedy = "run `ray start` on this host first, or set cluster.address=local"
+        remedy = "run `ray start` there first, or set cluster.address=local"
         raise BadInput(f"cluster.address={address}: there is no Ray cluster to join; {remedy}") from error
     try:
         yield
