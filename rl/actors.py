@@ -102,9 +102,6 @@ class EngineActor:
     async def score(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         return list(await self._alive(asyncio.gather(*map(self._engine.score, sequences))))
 
-    async def pause(self) -> None:
-        await self._alive(self._engine.pause())
-
     async def resume(self, version: WeightVersion) -> None:
         await self._alive(self._engine.resume(version))
 
@@ -112,6 +109,8 @@ class EngineActor:
         await self._alive(self._engine.init_weight_transfer_engine(init_info))
 
     async def start_weight_update(self) -> None:
+        """Freeze what is in flight, and be ready for the weights under which `resume` lets it go on."""
+        await self._alive(self._engine.pause())
         await self._alive(self._engine.start_weight_update())
 
     async def update_weights(self, update_info: Mapping[str, Any]) -> None:

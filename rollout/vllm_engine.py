@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import itertools
 import os
@@ -185,8 +186,9 @@ class VllmEngine:
 
         Raises RuntimeError when the cache was not reset: vLLM only says so by returning False.
         """
-        await self._llm.update_weight_version(str(version))
-        if not await self._llm.reset_prefix_cache(reset_running_requests=True):
+        relabel = self._llm.update_weight_version(str(version))
+        reset = self._llm.reset_prefix_cache(reset_running_requests=True)
+        if not (await asyncio.gather(relabel, reset))[1]:  # the core does them in this order, and while it is paused
             raise RuntimeError("vLLM did not reset its prefix cache: it would mix weights of two versions")
         await self._llm.resume_generation()
 

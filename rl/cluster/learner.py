@@ -104,21 +104,21 @@ class ClusterLearner:
             self._engines.deadline_s,
         )
         start = time.monotonic()
-        gather(f"{what}: pause", named("engine", [e.pause.remote() for e in handles]), deadline_s)
         receivers = RayReceivers(handles, self._config.rollout.tensor_parallel, deadline_s)
         who = [receivers] + [None] * (len(self._ranks) - 1)
         again = self._engines.revivals
         self._all(what, [rank.send.remote(one, again) for rank, one in zip(self._ranks, who, strict=True)])
+        truths = [rank.logprobs.remote(self._probe) for rank in self._ranks]  # while the engines forget and resume
         gather(f"{what}: resume", named("engine", [e.resume.remote(self.version) for e in handles]), deadline_s)
         paused = time.monotonic() - start
-        return {"publish/paused_s": paused, "publish/gap": self._verify(what)}
+        return {"publish/paused_s": paused, "publish/gap": self._verify(what, truths)}
 
-    def _verify(self, what: str) -> float:
-        """Mean |log-probability gap| of a probe, engine against learner, the largest over the engines."""
+    def _verify(self, what: str, truths: Sequence[Ref]) -> float:
+        """Mean |log-probability gap| of a probe, engine against learner's `truths`, the largest over the engines."""
         if not self._probe:
             return 0.0
         refs = [engine.score.remote(self._probe) for engine in self._engines.handles]
-        truth = self._all(f"{what}: verify", [rank.logprobs.remote(self._probe) for rank in self._ranks])[0]
+        truth = self._all(f"{what}: verify", truths)[0]
         told = gather(f"{what}: verify", named("engine", refs), self._engines.deadline_s)
         gaps = [mean_gap(truth, one) for one in told]
         engine, tolerance = worst(gaps), self._config.publish.tolerance
