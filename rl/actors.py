@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import socket
+import time
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from rewards.types import ScoredGroup
 from rl.batches import Rectangle
 from rl.config import EngineSide, TrainConfig
 from rl.judging import start_judge
-from rl.weight_sender import Receivers, send_through_shared_memory
+from rl.weight_sender import Receivers, Resumed, send_through_shared_memory
 from rollout.engine import Draw
 from rollout.prompts import PromptFormat, markers, prompt_ids
 from rollout.sampler import Sampler
@@ -99,25 +100,24 @@ class EngineActor:
             print(f"the engine is dead: {error}", flush=True)
             os._exit(1)
 
-    async def score(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
-        return list(await self._alive(asyncio.gather(*map(self._engine.score, sequences))))
-
-    async def resume(self, version: WeightVersion) -> None:
-        await self._alive(self._engine.resume(version))
-
     async def init_weight_transfer_engine(self, init_info: Mapping[str, Any]) -> None:
         await self._alive(self._engine.init_weight_transfer_engine(init_info))
 
     async def start_weight_update(self) -> None:
-        """Freeze what is in flight, and be ready for the weights under which `resume` lets it go on."""
+        """Freeze what is in flight, and be ready for the weights under which it will go on."""
+        self._paused = time.monotonic()
         await self._alive(self._engine.pause())
         await self._alive(self._engine.start_weight_update())
 
     async def update_weights(self, update_info: Mapping[str, Any]) -> None:
         await self._alive(self._engine.update_weights(update_info))
 
-    async def finish_weight_update(self) -> None:
+    async def finish_weight_update(self, version: WeightVersion, probe: Sequence[Sequence[int]]) -> Resumed:
+        """Go on under the new weights, and tell what they make of the probe: a paused engine schedules none."""
         await self._alive(self._engine.finish_weight_update())
+        await self._alive(self._engine.resume(version))
+        paused_s = time.monotonic() - self._paused
+        return Resumed(paused_s, list(await self._alive(asyncio.gather(*map(self._engine.score, probe)))))
 
     async def close(self) -> None:
         self._engine.close()
@@ -161,7 +161,6 @@ class LearnerActor:
 
     def __init__(self, config: TrainConfig, model: str, rank: int) -> None:
         self._config, self._model, self._rank = config, model, rank
-        self._native: tuple[int, Any] | None = None
 
     def endpoint(self) -> tuple[str, int]:
         """Where rank 0 can be met: the address by which Ray knows this host, and a free port."""
@@ -187,17 +186,21 @@ class LearnerActor:
     def update(self, minibatches: Sequence[Sequence[Rectangle]]) -> dict[str, float]:
         return self._learner.update(minibatches)
 
-    def send(self, receivers: Receivers | None, generation: int) -> None:
-        """Take part in handing over the weights; the rank that is given `receivers` sends.
+    def meet(self, receivers: Receivers | None) -> None:
+        """Before the first `send`, and when an engine was replaced; the rank that is given `receivers` will send."""
+        self._receivers = receivers
+        if self._config.publish.backend != "shm":
+            self._native = self._native_sender(receivers)
 
-        `generation` counts how often an engine was replaced: vLLM's own senders then meet anew.
-        """
+    def send(self, version: WeightVersion, probe: Sequence[Sequence[int]]) -> list[Resumed]:
+        """Take part in handing over the weights; the rank that sends returns what the engines made of the probe."""
+        if self._receivers:
+            self._receivers.next = version, probe
         if self._config.publish.backend == "shm":
-            send_through_shared_memory(self._buckets(), receivers)
-            return
-        if self._native is None or self._native[0] != generation:
-            self._native = (generation, self._native_sender(receivers))
-        self._native[1].send_weights()
+            send_through_shared_memory(self._buckets(), self._receivers)
+        else:
+            self._native.send_weights()
+        return self._receivers.resumed if self._receivers else []
 
     def _buckets(self) -> Iterator[list[tuple[str, Any]]]:
         return self._learner.buckets(BUCKET_BYTES)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from safetensors.torch import save_file
 from torch import Tensor
+
+from rollout.types import WeightVersion
 
 SHARED_MEMORY = Path("/dev/shm")
 PREFIX = "ration-"
@@ -19,8 +22,22 @@ STALE_S = 3600.0
 _names = itertools.count()
 
 
+@dataclass(frozen=True)
+class Resumed:
+    """An engine under new weights: how long it stood still for them, and what it makes of each of the probes."""
+
+    paused_s: float
+    logps: list[list[float]]
+
+
 class Receivers(Protocol):
-    """All engines as one: vLLM's weight-transfer verbs, each returning when every engine has done it."""
+    """All engines as one: vLLM's weight-transfer verbs, each returning when every engine has done it.
+
+    With the last one the engines go on, under the version of `next` and with its probes, and tell: `resumed`.
+    """
+
+    next: tuple[WeightVersion, Sequence[Sequence[int]]]
+    resumed: list[Resumed]
 
     def init_weight_transfer_engine(self, init_info: Mapping[str, Any]) -> None: ...
 

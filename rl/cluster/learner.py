@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,17 @@ from rl.placement import Needs, threads_each
 from rl.trees import deepest_path
 from rl.types import Sample
 from rl.verify import mean_gap, worst
+from rl.weight_sender import Resumed
 from rollout.types import WeightVersion
 
 
 class RayReceivers:
-    """All engines as one: vLLM's weight-transfer verbs, called from inside the learner's actor."""
+    """All engines as one, as the rank that sends sees them: it calls the verbs from inside its actor."""
 
     def __init__(self, engines: Sequence[Handle], workers: int, deadline_s: float) -> None:
         self._engines, self._workers, self._deadline_s = list(engines), workers, deadline_s
+        self.next: tuple[WeightVersion, Sequence[Sequence[int]]] = (0, ())
+        self.resumed: list[Resumed] = []
 
     def init_weight_transfer_engine(self, init_info: Mapping[str, Any]) -> None:
         """vLLM counts the workers of one engine; with several, each takes its place behind those before it."""
@@ -43,10 +45,11 @@ class RayReceivers:
         self._wait("update_weights", [e.update_weights.remote(update_info) for e in self._engines])
 
     def finish_weight_update(self) -> None:
-        self._wait("finish_weight_update", [e.finish_weight_update.remote() for e in self._engines])
+        refs = [e.finish_weight_update.remote(*self.next) for e in self._engines]
+        self.resumed = self._wait("finish_weight_update", refs)
 
-    def _wait(self, verb: str, refs: Sequence[Ref]) -> None:
-        gather(f"publish: {verb}", named("engine", refs), self._deadline_s)
+    def _wait(self, verb: str, refs: Sequence[Ref]) -> list[Any]:
+        return gather(f"publish: {verb}", named("engine", refs), self._deadline_s)
 
 
 class ClusterLearner:
@@ -58,6 +61,7 @@ class ClusterLearner:
         self._ranks: list[Handle] = [actor.remote(config, model, rank) for rank in range(config.learner.ranks)]
         self._weights = weights_named(config.learner.loss.aggregation)
         self._probe: list[tuple[int, ...]] = []
+        self._met = -1
         engines.after_revival.append(self.publish)
 
     def _all(self, what: str, refs: Sequence[Ref]) -> list[Any]:
@@ -98,28 +102,24 @@ class ClusterLearner:
 
     def _publish(self) -> dict[str, float]:
         """Pause, send, set the version, reset the prefix cache, resume, verify."""
-        what, handles, deadline_s = (
-            f"publish of version {self.version}",
-            self._engines.handles,
-            self._engines.deadline_s,
-        )
-        start = time.monotonic()
-        receivers = RayReceivers(handles, self._config.rollout.tensor_parallel, deadline_s)
-        who = [receivers] + [None] * (len(self._ranks) - 1)
-        again = self._engines.revivals
-        self._all(what, [rank.send.remote(one, again) for rank, one in zip(self._ranks, who, strict=True)])
-        truths = [rank.logprobs.remote(self._probe) for rank in self._ranks]  # while the engines forget and resume
-        gather(f"{what}: resume", named("engine", [e.resume.remote(self.version) for e in handles]), deadline_s)
-        paused = time.monotonic() - start
-        return {"publish/paused_s": paused, "publish/gap": self._verify(what, truths)}
+        what, knobs = f"publish of version {self.version}", self._config
+        if self._met != self._engines.revivals:
+            receivers = RayReceivers(self._engines.handles, knobs.rollout.tensor_parallel, self._engines.deadline_s)
+            who = [receivers] + [None] * (len(self._ranks) - 1)
+            self._all(what, [rank.meet.remote(one) for rank, one in zip(self._ranks, who, strict=True)])
+            self._met = self._engines.revivals
+        sent = [rank.send.remote(self.version, self._probe) for rank in self._ranks]
+        # Each rank does its calls in order. Only ZeRO-3 needs all for a forward pass: else the last, which sends least.
+        asked = self._ranks if knobs.learner.zero_stage == 3 else self._ranks[-1:]
+        truths = [rank.logprobs.remote(self._probe) for rank in asked]
+        resumed: list[Resumed] = self._all(what, sent)[0]
+        gap = self._gap(what, self._all(f"{what}: verify", truths)[0], [one.logps for one in resumed])
+        return {"publish/paused_s": max(one.paused_s for one in resumed), "publish/gap": gap}
 
-    def _verify(self, what: str, truths: Sequence[Ref]) -> float:
-        """Mean |log-probability gap| of a probe, engine against learner's `truths`, the largest over the engines."""
+    def _gap(self, what: str, truth: Sequence[Sequence[float]], told: Sequence[Sequence[Sequence[float]]]) -> float:
+        """Mean |log-probability gap| of the probe, engine against learner, the largest over the engines."""
         if not self._probe:
             return 0.0
-        refs = [engine.score.remote(self._probe) for engine in self._engines.handles]
-        truth = self._all(f"{what}: verify", truths)[0]
-        told = gather(f"{what}: verify", named("engine", refs), self._engines.deadline_s)
         gaps = [mean_gap(truth, one) for one in told]
         engine, tolerance = worst(gaps), self._config.publish.tolerance
         if not gaps[engine] <= tolerance:
