@@ -218,6 +218,7 @@ class LearnerActor:
             address=address,
             port=port,
             workers=knobs.engines * knobs.tensor_parallel,
+            copied=self._config.learner.zero_stage == 3,
         )
 
     def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:

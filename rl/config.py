@@ -289,4 +289,10 @@ class TrainConfig(Section):
         wanted = {"nccl": "split", "ipc": "colocated"}.get(self.publish.backend)
         if wanted not in (None, self.cluster.placement):
             raise ValueError(f"publish.backend {self.publish.backend} needs cluster.placement: {wanted}")
+        engines, ranks = self.rollout.engines, self.learner.ranks
+        if self.publish.backend == "ipc" and engines > ranks:
+            raise ValueError(
+                f"publish.backend ipc hands over what lies on an engine's own GPU: {engines} rollout.engines need as "
+                f"many learner.ranks, not {ranks}; or set publish.backend: shm"
+            )
         return self

@@ -15,10 +15,14 @@ HEAD = "node:__internal_head__"
 
 @dataclass(frozen=True)
 class Needs:
-    """What one actor of each kind asks of Ray."""
+    """What one actor of each kind asks of Ray.
+
+    `pairs` is how many GPUs hold the n-th engine beside the n-th rank; 0 where no actor has to share one.
+    """
 
     engine: dict[str, float]
     rank: dict[str, float]
+    pairs: int = 0
 
 
 def needs(config: TrainConfig, *, gpus: bool) -> Needs:
@@ -30,8 +34,10 @@ def needs(config: TrainConfig, *, gpus: bool) -> Needs:
         return Needs({"num_cpus": share, "num_gpus": 0}, {"num_cpus": share, "num_gpus": 0})
     if shared and tensor_parallel > 1:
         raise BadInput("cluster.placement=colocated needs rollout.tensor_parallel=1: use placement=split")
-    engine = 0.5 if shared else float(tensor_parallel)
-    return Needs({"num_cpus": 1, "num_gpus": engine}, {"num_cpus": 1, "num_gpus": 0.5 if shared else 1})
+    if shared:
+        half = {"num_cpus": 1, "num_gpus": 0.5}
+        return Needs(half, half, pairs=max(config.rollout.engines, config.learner.ranks))
+    return Needs({"num_cpus": 1, "num_gpus": float(tensor_parallel)}, {"num_cpus": 1, "num_gpus": 1})
 
 
 def check_room(config: TrainConfig, available: Mapping[str, float]) -> Needs:
@@ -40,7 +46,8 @@ def check_room(config: TrainConfig, available: Mapping[str, float]) -> Needs:
     need = needs(config, gpus=available.get("GPU", 0) > 0)
     remedy = "" if config.cluster.placement == "colocated" else ", or set cluster.placement=colocated"
     for kind, resource in (("num_cpus", "CPU"), ("num_gpus", "GPU")):
-        asked = config.rollout.engines * need.engine[kind] + config.learner.ranks * need.rank[kind]
+        engines, ranks = need.pairs or config.rollout.engines, need.pairs or config.learner.ranks
+        asked = engines * need.engine[kind] + ranks * need.rank[kind]
         if asked > available.get(resource, 0) + 1e-9:
             raise BadInput(
                 f"the cluster has {available.get(resource, 0):g} {resource}s, but rollout.engines="

@@ -113,6 +113,9 @@ class VllmEngine:
         self._names = itertools.count()
         if current_platform.is_cpu():
             os.environ |= _cpu_environment(settings)
+        if settings.transfer == "ipc":
+            # A handle names torch's classes, which pass from an engine to its core only pickled.
+            os.environ["VLLM_ALLOW_INSECURE_SERIALIZATION"] = "1"
         config = _engine_args(settings).create_engine_config(UsageContext.ENGINE_CONTEXT)
         # Only now is it known which model runner this will be, and the two want different classes.
         config.model_config.logits_processors = [processor_of(config)]

@@ -152,13 +152,22 @@ class BucketSource(WeightSource):
 
 
 def native_sender(
-    backend: str, source: BucketSource, receivers: Any, *, rank: int, address: str, port: int, workers: int
+    backend: str,
+    source: BucketSource,
+    receivers: Any,
+    *,
+    rank: int,
+    address: str,
+    port: int,
+    workers: int,
+    copied: bool,
 ) -> TrainerWeightTransferEngine[Any]:
     """vLLM's own sender for `nccl` or `ipc`, in rendezvous with `workers` engine workers.
 
-    Called on every rank of the learner; rank 0 sends, through `receivers` (vLLM's four client verbs).
+    Called on every rank of the learner; rank 0 sends, through `receivers` (vLLM's four client verbs). `copied` hands
+    over, by `ipc`, chunks of copies in place of the parameters themselves, which ZeRO-3 gathers only for a moment.
     """
-    info: TrainerInitInfo = IPCTrainerInitInfo(rank=rank)
+    info: TrainerInitInfo = IPCTrainerInitInfo(rank=rank, packed=copied)
     if backend == "nccl":
         info = NCCLTrainerInitInfo(master_address=address, master_port=port, world_size=1 + workers, rank=rank)
     return WeightTransferTrainerFactory.trainer_init(info, client=receivers, source=source)

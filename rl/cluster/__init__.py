@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from rewards.standardize import SCOPES, standardized
 from rewards.types import ScoredGroup
 from rl.actors import JudgeActor, prompt_format
-from rl.cluster.calls import Handle, actors_of, ray_at, resources
+from rl.cluster.calls import Handle, actors_of, pairs, ray_at, resources
 from rl.cluster.calls import gather as gather
 from rl.cluster.calls import named as named
 from rl.cluster.engines import ClusterEngines
 from rl.cluster.learner import ClusterLearner
 from rl.config import EngineSide, TrainConfig
 from rl.judging import terms_of
-from rl.placement import check_room, engine_room, threads_each
+from rl.placement import Needs, check_room, engine_room, threads_each
 from rollout.prompts import PromptFormat
 from rollout.types import Group, Task
 
@@ -43,6 +44,16 @@ class ClusterJudge:
         gather("closing", named("judge", [actor.close.remote() for actor in self._actors]), self._deadline_s)
 
 
+def options(config: TrainConfig, need: Needs) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What each engine and each rank asks of Ray; where they share GPUs, the n-th of both gets the same one."""
+    engines, ranks = config.rollout.engines, config.learner.ranks
+    where: list[dict[str, Any]] = [{}] * max(engines, ranks)
+    if need.pairs:
+        both = {"CPU": need.engine["num_cpus"] + need.rank["num_cpus"], "GPU": 1.0}
+        where = pairs(need.pairs, both, config.cluster.deadline_s)
+    return [need.engine | one for one in where[:engines]], [need.rank | one for one in where[:ranks]]
+
+
 class Cluster:
     """Ray with the actors of one run: `with Cluster(...) as cluster`. Its own Ray, unless told to join one."""
 
@@ -50,18 +61,22 @@ class Cluster:
         with ExitStack() as stack:
             stack.enter_context(ray_at(config.cluster.address))
             need = check_room(config, resources())
+            for_engines, for_ranks = options(config, need)
             self.engines = ClusterEngines(
                 config,
                 model,
-                need.engine,
+                for_engines,
                 threads=threads_each(config, config.rollout.engines),
                 canary=canary,
                 style=prompt_format(config),
                 receiver=receiver,
             )
-            self.learner = ClusterLearner(config, model, need, self.engines)
+            self.learner = ClusterLearner(config, model, for_ranks, self.engines)
             self.judge = ClusterJudge(config) if config.reward.actors else None
-            gather("start", self.engines.starting() | self.learner.starting(), config.cluster.deadline_s)
+            starting = self.engines.starting()
+            if need.pairs:  # vLLM measures its GPU's memory at the start: nobody may take or free any beside it
+                gather("start", starting, config.cluster.deadline_s)
+            gather("start", starting | self.learner.starting(), config.cluster.deadline_s)
             self._ray = stack.pop_all()
 
     def __enter__(self) -> Cluster:
@@ -82,9 +97,11 @@ class EngineRoom:
     def __init__(self, config: EngineSide, model: str, canary: Task, style: PromptFormat) -> None:
         with ExitStack() as stack:
             stack.enter_context(ray_at(config.cluster.address))
-            options = engine_room(config, resources())
+            each = engine_room(config, resources())
             threads = max(1, (os.cpu_count() or 1) // config.rollout.engines)
-            self.engines = ClusterEngines(config, model, options, threads=threads, canary=canary, style=style)
+            self.engines = ClusterEngines(
+                config, model, [each] * config.rollout.engines, threads=threads, canary=canary, style=style
+            )
             gather("start", self.engines.starting(), config.cluster.deadline_s)
             self._ray = stack.pop_all()
 

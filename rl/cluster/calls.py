@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 
 import ray
 from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
+from ray.util.placement_group import placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from rl.errors import BadInput, RunFailed
 
@@ -26,6 +28,18 @@ def actors_of(lives_in: type, **options: Any) -> Any:
     """What makes actors of a class, each with these resources of Ray's."""
     made: Any = ray.remote(lives_in)
     return made.options(**options)
+
+
+def pairs(count: int, each: Mapping[str, float], deadline_s: float) -> list[dict[str, Any]]:
+    """Options that put two actors on the same one of `count` shares of the cluster, each of so many resources.
+
+    Left to itself Ray fills a device that is half taken: the first two engines would share one, and so would two
+    ranks, which NCCL refuses. Raises RunFailed when the shares are not free within the deadline.
+    """
+    group = placement_group([dict(each)] * count)
+    if not group.wait(deadline_s):
+        raise RunFailed(f"start: others hold the cluster; {count} x {dict(each)} not free within {deadline_s:.0f} s")
+    return [{"scheduling_strategy": PlacementGroupSchedulingStrategy(group, index)} for index in range(count)]
 
 
 def resources() -> Mapping[str, float]:

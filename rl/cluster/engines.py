@@ -54,13 +54,13 @@ class Shards(Generic[Made]):
 
 
 class ClusterEngines:
-    """The Engines port over actors, each of which proves at its start that a budget binds, on the canary."""
+    """The Engines port over actors, one for each of the `options`; each proves on the canary that a budget binds."""
 
     def __init__(
         self,
         config: EngineSide,
         model: str,
-        options: Mapping[str, float],
+        options: Sequence[Mapping[str, Any]],
         *,
         threads: int,
         canary: Task,
@@ -68,9 +68,9 @@ class ClusterEngines:
         receiver: str | None = None,
     ) -> None:
         self.deadline_s = config.cluster.deadline_s
-        self._actor = actors_of(EngineActor, **options)
+        self._actors = [actors_of(EngineActor, **one) for one in options]
         self._arguments, self._start = (config, model, style, receiver), (canary, threads)
-        self.handles: list[Handle] = [self._actor.remote(*self._arguments) for _ in range(config.rollout.engines)]
+        self.handles: list[Handle] = [actor.remote(*self._arguments) for actor in self._actors]
         self.after_revival: list[Callable[[], object]] = []
         self.revivals = 0
 
@@ -94,7 +94,7 @@ class ClusterEngines:
     def revive(self, engine: int) -> None:
         """Put a fresh actor in the place of a dead one, and give it the current weights."""
         self.revivals += 1
-        self.handles[engine] = self._actor.remote(*self._arguments)
+        self.handles[engine] = self._actors[engine].remote(*self._arguments)
         start = self.handles[engine].start.remote(*self._start)
         gather("restarting a dead engine", {f"engine {engine}": start}, self.deadline_s)
         for action in self.after_revival:
@@ -112,7 +112,7 @@ class ClusterEngines:
             self.revivals += 1
             for handle in self.handles:
                 end(handle)
-            self.handles = [self._actor.remote(*self._arguments) for _ in self.handles]
+            self.handles = [actor.remote(*self._arguments) for actor in self._actors]
             gather("restarting the engines", self.starting(), self.deadline_s)
             return True
         return False

@@ -13,7 +13,7 @@ from rl.cluster.calls import ActorDied, Handle, Ref, actors_of, gather, named
 from rl.cluster.engines import REVIVALS, ClusterEngines
 from rl.config import TrainConfig
 from rl.errors import RunFailed
-from rl.placement import Needs, threads_each
+from rl.placement import threads_each
 from rl.trees import deepest_path
 from rl.types import Sample
 from rl.verify import mean_gap, worst
@@ -55,10 +55,12 @@ class RayReceivers:
 class ClusterLearner:
     """The Learner port over the ranks' actors. `version` counts the batches that were trained on."""
 
-    def __init__(self, config: TrainConfig, model: str, need: Needs, engines: ClusterEngines) -> None:
+    def __init__(
+        self, config: TrainConfig, model: str, options: Sequence[Mapping[str, Any]], engines: ClusterEngines
+    ) -> None:
         self._config, self._engines, self.version = config, engines, 0
-        actor = actors_of(LearnerActor, **need.rank)
-        self._ranks: list[Handle] = [actor.remote(config, model, rank) for rank in range(config.learner.ranks)]
+        actors = [actors_of(LearnerActor, **one) for one in options]
+        self._ranks: list[Handle] = [actor.remote(config, model, rank) for rank, actor in enumerate(actors)]
         self._weights = weights_named(config.learner.loss.aggregation)
         self._probe: list[tuple[int, ...]] = []
         self._met = -1

@@ -196,6 +196,12 @@ def test_knobs_that_contradict_each_other(path: Path):
     assert errors(path, "publish.backend=ipc") == [
         "run.yaml and command line: publish.backend ipc needs cluster.placement: colocated"
     ]
+    shared = ("publish.backend=ipc", "cluster.placement=colocated", "rollout.engines=2")
+    assert errors(path, *shared) == [
+        "run.yaml and command line: publish.backend ipc hands over what lies on an engine's own GPU: 2 rollout.engines "
+        "need as many learner.ranks, not 1; or set publish.backend: shm"
+    ]
+    assert load(path, [*shared, "learner.ranks=2"]).rollout.engines == 2
     assert errors(path, "model.path=Qwen/Qwen3-0.6B", "model.warmup.steps=1") == [
         "run.yaml:4 and command line: model: warmup is for path: tiny only, not for 'Qwen/Qwen3-0.6B'; remove it"
     ]

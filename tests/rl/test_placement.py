@@ -16,9 +16,9 @@ def configure(folder, *overrides):
     return load(write_config(folder), overrides)
 
 
-def one_each(engine, rank):
+def one_each(engine, rank, pairs=0):
     """Needs of an engine and a rank as (CPUs, GPUs)."""
-    return Needs(*({"num_cpus": cpus, "num_gpus": gpus} for cpus, gpus in (engine, rank)))
+    return Needs(*({"num_cpus": cpus, "num_gpus": gpus} for cpus, gpus in (engine, rank)), pairs=pairs)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,9 @@ def one_each(engine, rank):
         (["cluster.placement=colocated"], False, one_each((0.5, 0), (0.5, 0))),
         ([], True, one_each((1, 1), (1, 1))),
         (["rollout.tensor_parallel=4"], True, one_each((1, 4), (1, 1))),
-        (["cluster.placement=colocated"], True, one_each((1, 0.5), (1, 0.5))),
+        (["cluster.placement=colocated"], True, one_each((1, 0.5), (1, 0.5), pairs=1)),
+        (["cluster.placement=colocated", "rollout.engines=3"], True, one_each((1, 0.5), (1, 0.5), pairs=3)),
+        (["cluster.placement=colocated", "learner.ranks=2"], True, one_each((1, 0.5), (1, 0.5), pairs=2)),
     ],
 )
 def test_what_each_actor_asks_for(tmp_path, overrides, gpus, expected):
@@ -50,6 +52,7 @@ def test_a_shared_gpu_holds_a_whole_engine_or_none(tmp_path):
         (["rollout.engines=2", "learner.ranks=2", "cluster.placement=colocated"], "CPU", 2.0),
         (["rollout.engines=2", "rollout.tensor_parallel=2", "learner.ranks=4"], "GPU", 8.0),
         (["rollout.engines=8", "learner.ranks=8", "cluster.placement=colocated"], "GPU", 8.0),
+        (["rollout.engines=2", "learner.ranks=4", "cluster.placement=colocated"], "GPU", 4.0),
     ],
 )
 def test_the_least_that_is_enough(tmp_path, overrides, resource, just):
