@@ -1,8 +1,8 @@
-"""A receiver that does to one tensor what RECEIVER_FAULT says: it `skips` or it `changes` it."""
+"""A receiver that changes one tensor in the first publish, and skips it in the second."""
 
 from __future__ import annotations
 
-import os
+import itertools
 
 from safetensors.torch import load_file
 from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
@@ -10,6 +10,7 @@ from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 from rollout.vllm_worker import BACKEND, ShmReceiver, ShmUpdate
 
 NORM = "model.norm.weight"
+_publishes = itertools.count()
 
 
 class Extension:
@@ -19,10 +20,10 @@ class Extension:
 class Faulty(ShmReceiver):
     def receive_weights(self, update_info: ShmUpdate) -> None:
         weights = load_file(update_info.path)
-        if os.environ["RECEIVER_FAULT"] == "skips":
-            del weights[NORM]
-        else:
+        if next(_publishes) == 0:
             weights[NORM] *= 1.5
+        else:
+            del weights[NORM]
         self._checkpoint_model().load_weights(weights.items())
 
 
