@@ -31,7 +31,7 @@ class SourceConfig(Section):
     """One data source (`rl.tasks`): a hub id, a local json/jsonl/parquet file, or `reasoning_gym:NAME`."""
 
     source: str
-    split: str = "train"
+    split: str = Field(default="train", description="of a hub data set; a local file has no others")
     prompt: str = Field(default="prompt", description="column of the problem, dotted into nested records")
     answer: str = Field(default="answer", description="column of the gold answer")
     answer_after: str = Field(default="", description="keep the answer's text after the last occurrence of this mark")
