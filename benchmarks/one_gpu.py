@@ -52,6 +52,7 @@ def build(folder: Path, shape: str) -> None:
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         model = Qwen2ForCausalLM(config)
     model.to("cpu").save_pretrained(folder)
+    torch.cuda.empty_cache()
     tokenizer.save_pretrained(folder)
 
 

@@ -115,9 +115,11 @@ class EngineActor:
     async def finish_weight_update(self, version: WeightVersion, probe: Sequence[Sequence[int]]) -> Resumed:
         """Go on under the new weights, and tell what they make of the probe: a paused engine schedules none."""
         await self._alive(self._engine.finish_weight_update())
-        await self._alive(self._engine.resume(version))
+        await self._alive(self._engine.relabel(version))
+        logps = asyncio.gather(*map(self._engine.score, probe))  # in line before what was in flight
+        await self._alive(self._engine.resume())
         paused_s = time.monotonic() - self._paused
-        return Resumed(paused_s, list(await self._alive(asyncio.gather(*map(self._engine.score, probe)))))
+        return Resumed(paused_s, list(await self._alive(logps)))
 
     async def close(self) -> None:
         self._engine.close()
@@ -208,15 +210,13 @@ class LearnerActor:
     def _native_sender(self, receivers: Receivers | None) -> Any:
         from rollout.vllm_worker import BucketSource, native_sender
 
-        address, port = self.endpoint()
         knobs = self._config.rollout
         return native_sender(
             self._config.publish.backend,
             BucketSource(self._learner.shapes(), self._buckets),
             receivers,
             rank=self._rank,
-            address=address,
-            port=port,
+            where=self.endpoint(),
             workers=knobs.engines * knobs.tensor_parallel,
             copied=self._config.learner.zero_stage == 3,
         )

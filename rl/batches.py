@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, groupby, pairwise
 
 import numpy as np
@@ -34,7 +34,8 @@ class Rectangle:
 
     `mask_NT` marks the K trained tokens; `engine_logp_K`, `advantage_K` and `weight_K` follow them
     row by row. Padding stands behind every real token, so causal attention never sees it; `forest` is
-    None where every row is a plain sequence, for which causal attention is all that is needed.
+    None where every row is a plain sequence, for which causal attention is all that is needed. `most` is the largest K
+    of the micro-batches that the ranks work on at once: what is cut by K is then cut alike everywhere.
     """
 
     token_ids_NT: NDArray[np.int64]
@@ -44,6 +45,7 @@ class Rectangle:
     weight_K: Array
     tokens: int
     forest: Forest | None
+    most: int
 
 
 def rectangle(samples: Sequence[Sample], weight_R: Array) -> Rectangle:
@@ -66,7 +68,7 @@ def rectangle(samples: Sequence[Sample], weight_R: Array) -> Rectangle:
     real = sum(len(sample.token_ids) for sample in samples)
     plain = all(trees.is_chain(sample.parents) for sample in samples)
     forest = None if plain else _forest([sample.parents for sample in samples], width)
-    return Rectangle(tokens, mask, logp[mask], advantage[mask], weight[mask], real, forest)
+    return Rectangle(tokens, mask, logp[mask], advantage[mask], weight[mask], real, forest, int(mask.sum()))
 
 
 def _forest(parents_N: Sequence[Sequence[int]], width: int) -> Forest:
@@ -86,10 +88,12 @@ def batch_of(samples: Sequence[Sample], weights: Weights, *, ranks: int, micro_t
     """The micro-batches of each rank, weighted so that their losses sum to the loss of the batch."""
     weight_R = weights(trained_tokens(samples))
     lengths = [len(sample.token_ids) for sample in samples]
-    return [
+    dealt = [
         [rectangle([samples[i] for i in micro], weight_R) for micro in micros]
         for micros in pack(lengths, ranks, micro_tokens)
     ]
+    most = [max(micro.most for micro in at_once) for at_once in zip(*dealt, strict=True)]
+    return [[replace(micro, most=m) for micro, m in zip(micros, most, strict=True)] for micros in dealt]
 
 
 def trained_tokens(samples: Sequence[Sample]) -> NDArray[np.int64]:

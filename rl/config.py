@@ -165,8 +165,8 @@ class PublishConfig(Section):
     """Weights from learner to engines (`rl.weight_sender`)."""
 
     backend: Literal["shm", "nccl", "ipc"] = "shm"
-    tolerance: float = Field(
-        default=1e-3, gt=0, description="largest mean |log-prob gap| on the probe, engine against learner"
+    tolerance: float | None = Field(
+        default=None, gt=0, description="largest mean |log-prob gap| on the probe; null: 1e-3 in float32, else 0.05"
     )
 
 
@@ -290,7 +290,7 @@ class TrainConfig(Section):
         if wanted not in (None, self.cluster.placement):
             raise ValueError(f"publish.backend {self.publish.backend} needs cluster.placement: {wanted}")
         engines, ranks = self.rollout.engines, self.learner.ranks
-        if self.publish.backend == "ipc" and engines > ranks:
+        if self.publish.backend == "ipc" and engines != ranks:
             raise ValueError(
                 f"publish.backend ipc hands over what lies on an engine's own GPU: {engines} rollout.engines need as "
                 f"many learner.ranks, not {ranks}; or set publish.backend: shm"

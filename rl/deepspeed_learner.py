@@ -18,7 +18,7 @@ from rl.batches import Rectangle
 from rl.build_locks import release_stale
 from rl.config import LearnerConfig, TrainConfig
 from rl.lr_schedule import factor
-from rl.model import Policy, load_model
+from rl.model import LOGITS_AT_ONCE, Policy, load_model
 from rl.objective import build_objective
 
 if not torch.cuda.is_available():
@@ -60,7 +60,17 @@ def deepspeed_config(learner: LearnerConfig, dtype: str) -> dict[str, Any]:
 class DeepSpeedLearner:
     """One of `world` ranks. Every method is called on all ranks, with arguments of their own."""
 
-    def __init__(self, config: TrainConfig, *, model: str, rank: int, world: int, address: str, port: int) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        *,
+        model: str,
+        rank: int,
+        world: int,
+        address: str,
+        port: int,
+        logits_at_once: int = LOGITS_AT_ONCE,
+    ) -> None:
         os.environ |= {"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": str(world)}
         os.environ |= {"MASTER_ADDR": address, "MASTER_PORT": str(port)}
         release_stale(Path(os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root()))
@@ -72,7 +82,7 @@ class DeepSpeedLearner:
         attention, temperature = config.learner.attention, config.rollout.temperature
         load = partial(load_model, model, config.model.dtype, attention)
         recompute = config.learner.gradient_checkpointing
-        policy = Policy(load(gradient_checkpointing=recompute), temperature, attention)
+        policy = Policy(load(gradient_checkpointing=recompute), temperature, attention, logits_at_once)
         self._reference: Policy | None = None
         if self._objective.divergence is not None:
             frozen = Policy(load(), temperature, attention).requires_grad_(False)
@@ -118,7 +128,9 @@ class DeepSpeedLearner:
         if len(minibatches) == 1 or self._knobs.loss.correction == "ratio":
             return [[None] * len(micros) for micros in minibatches]
         with torch.no_grad():
-            return [[self._engine(*self._inputs(micro))[0] for micro in micros] for micros in minibatches]
+            return [
+                [self._engine(*self._inputs(micro), most=micro.most)[0] for micro in micros] for micros in minibatches
+            ]
 
     def _inputs(self, micro: Rectangle) -> list[Tensor]:
         forest = micro.forest
@@ -127,7 +139,7 @@ class DeepSpeedLearner:
 
     def _backward(self, micro: Rectangle, old_logp_K: Tensor | None) -> dict[str, Tensor]:
         inputs = self._inputs(micro)
-        logp_K, entropy_K = self._engine(*inputs)
+        logp_K, entropy_K = self._engine(*inputs, most=micro.most)
         engine_K, advantage_K, weight_K = (
             torch.from_numpy(values).to(logp_K) for values in (micro.engine_logp_K, micro.advantage_K, micro.weight_K)
         )
@@ -161,6 +173,8 @@ class DeepSpeedLearner:
 
         Gathering is collective: every rank iterates to the end, in step.
         """
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()  # senders read on streams of their own, which do not wait for the optimizer's
         bucket: list[tuple[str, torch.nn.Parameter]] = []
         size = 0
         for name, parameter in self._engine.module.model.named_parameters():

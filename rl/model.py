@@ -13,8 +13,8 @@ from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-# Logits of this many numbers are held at once; a larger vocabulary or batch is worked off in slices.
 LOGITS_AT_ONCE = 1 << 27
+"""Logits of this many numbers are held at once; a larger vocabulary or batch is worked off in slices."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -69,19 +69,25 @@ def load_model(
 class Policy(nn.Module):
     """A causal language model at a sampling temperature; `attention` names that which it was loaded with."""
 
-    def __init__(self, model: PreTrainedModel, temperature: float, attention: str) -> None:
+    def __init__(
+        self, model: PreTrainedModel, temperature: float, attention: str, logits_at_once: int = LOGITS_AT_ONCE
+    ) -> None:
         super().__init__()
+        self._at_once = max(1, logits_at_once // model.config.vocab_size)
         self.model = model
         self.temperature = temperature
         self._mask = ATTENTIONS[attention].mask
 
-    def forward(self, token_ids_NT: Tensor, mask_NT: Tensor, *forest_NT: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, token_ids_NT: Tensor, mask_NT: Tensor, *forest_NT: Tensor, most: int = 0
+    ) -> tuple[Tensor, Tensor]:
         """Log-probability and entropy (nats) of the K masked tokens, row by row, each given the tokens before it.
 
         Rows are padded on the right, where causal attention does not look, so plain sequences need no
         attention mask. Rows that branch come with the three arrays of a `Forest`, in its order: a token is
         then predicted by its parent, stands at its depth, and sees its own path alone. The first token of a
-        row has nothing before it and cannot be masked in.
+        row has nothing before it and cannot be masked in. `most` is the largest K of any rank, if that is more than K:
+        under ZeRO-3 every slice of logits gathers the head, which all ranks must do equally often.
         """
         row_K, before_K = mask_NT[:, 1:].nonzero(as_tuple=True)
         target_K = token_ids_NT[row_K, before_K + 1]
@@ -94,12 +100,12 @@ class Policy(nn.Module):
         hidden_NTH = self.model.base_model(input_ids=token_ids_NT, **seen).last_hidden_state
         hidden_KH = hidden_NTH[row_K, before_K]
         head: Any = self.model.get_output_embeddings()
-        step = max(1, LOGITS_AT_ONCE // self.model.config.vocab_size)
-        if len(target_K) <= step:
+        slices = -(-max(most, len(target_K)) // self._at_once)
+        if slices <= 1:
             return _logp(head, hidden_KH, target_K, self.temperature)
         parts = [
             checkpoint(_logp, head, h, t, self.temperature, use_reentrant=False)
-            for h, t in zip(hidden_KH.split(step), target_K.split(step), strict=True)
+            for h, t in zip(hidden_KH.tensor_split(slices), target_K.tensor_split(slices), strict=True)
         ]
         logps, entropies = zip(*parts, strict=True)
         return torch.cat(logps), torch.cat(entropies)

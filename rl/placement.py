@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rl.config import EngineSide, TrainConfig
 from rl.errors import BadInput
 
+ACROSS = "publish.backend=nccl cluster.placement=split"
 HEAD = "node:__internal_head__"
 """A resource that Ray gives the head beside the one that every host has, which is named after its address."""
 
@@ -17,7 +18,7 @@ HEAD = "node:__internal_head__"
 class Needs:
     """What one actor of each kind asks of Ray.
 
-    `pairs` is how many GPUs hold the n-th engine beside the n-th rank; 0 where no actor has to share one.
+    `pairs` is how many GPUs each hold the n-th engine, the n-th rank, or both; 0 where no GPU is shared.
     """
 
     engine: dict[str, float]
@@ -57,7 +58,7 @@ def check_room(config: TrainConfig, available: Mapping[str, float]) -> Needs:
     hosts = sum(name.startswith("node:") and name != HEAD for name in available)
     if hosts > 1 and config.publish.backend != "nccl":
         backend = config.publish.backend
-        raise BadInput(f"publish.backend={backend} passes weights on one host, the cluster has {hosts}: set nccl")
+        raise BadInput(f"publish.backend={backend} passes weights on one host, the cluster has {hosts}: set {ACROSS}")
     return need
 
 

@@ -12,6 +12,11 @@ def mean_gap(truth: Sequence[Sequence[float]], told: Sequence[Sequence[float]]) 
     return sum(gaps) / len(gaps)
 
 
+def tolerance(asked: float | None, dtype: str) -> float:
+    """The largest gap that is no reason for doubt: what was asked for, or what is usual for the weights' type."""
+    return {"float32": 1e-3, "bfloat16": 0.05}[dtype] if asked is None else asked
+
+
 def worst(gaps: Sequence[float]) -> int:
     """Where the largest gap is; one that is not a number is larger than any."""
     return max(range(len(gaps)), key=lambda index: math.inf if math.isnan(gaps[index]) else gaps[index])

@@ -68,6 +68,7 @@ def _engine_args(settings: EngineSettings) -> AsyncEngineArgs:
         max_num_seqs=settings.max_in_flight,
         tensor_parallel_size=settings.tensor_parallel,
         enable_prefix_caching=True,
+        scheduling_policy="priority",  # all draws have the same: first come, first served
         logprobs_mode="processed_logprobs",
         generation_config="vllm",
         worker_extension_cls=settings.receiver,
@@ -150,18 +151,19 @@ class VllmEngine:
 
     async def score(self, token_ids: Sequence[int]) -> list[float]:
         """Log-probability of each token but the first, given those before it, at temperature 1."""
-        output = await self._run(token_ids, SamplingParams(max_tokens=1, prompt_logprobs=0, detokenize=False))
+        params = SamplingParams(max_tokens=1, prompt_logprobs=0, detokenize=False)
+        output = await self._run(token_ids, params, priority=-1)  # whoever asks waits, draws in line do not matter
         positions = output.prompt_logprobs
         assert positions is not None, "prompt log-probabilities were asked for"
         return [
             (position or {})[token].logprob for position, token in zip(positions[1:], list(token_ids)[1:], strict=True)
         ]
 
-    async def _run(self, token_ids: Sequence[int], params: SamplingParams) -> RequestOutput:
+    async def _run(self, token_ids: Sequence[int], params: SamplingParams, priority: int = 0) -> RequestOutput:
         # A prompt that is not yet an engine input goes through a thread: 50 ms for 32 of them, measured.
         prompt = tokens_input(list(token_ids))
         final: RequestOutput | None = None
-        async for output in self._llm.generate(prompt, params, request_id=str(next(self._names))):
+        async for output in self._llm.generate(prompt, params, str(next(self._names)), priority=priority):
             final = output
         if final is None:
             raise RuntimeError("the engine ended a request without an output")
@@ -184,8 +186,8 @@ class VllmEngine:
     async def finish_weight_update(self) -> None:
         await self._llm.finish_weight_update()
 
-    async def resume(self, version: WeightVersion) -> None:
-        """Label the new weights, forget every cached prefix of the old ones, and go on.
+    async def relabel(self, version: WeightVersion) -> None:
+        """Label the new weights, and forget every cached prefix of the old ones.
 
         Raises RuntimeError when the cache was not reset: vLLM only says so by returning False.
         """
@@ -193,6 +195,9 @@ class VllmEngine:
         reset = self._llm.reset_prefix_cache(reset_running_requests=True)
         if not (await asyncio.gather(relabel, reset))[1]:  # the core does them in this order, and while it is paused
             raise RuntimeError("vLLM did not reset its prefix cache: it would mix weights of two versions")
+
+    async def resume(self) -> None:
+        """Go on, with what was asked for meanwhile and what was in flight."""
         await self._llm.resume_generation()
 
     async def check_health(self) -> None:

@@ -6,12 +6,12 @@ imports this module inside each worker (`worker_extension_cls`) before it create
 the backend's name becomes known there; learners import it for `native_sender`.
 
 Waves have one class for each of vLLM's model runners, both around `rollout.logit_waves.triangle`: 0.32 on a CPU uses
-V1, on a GPU V2. A request carries its wave in `extra_args[KEY]`; without one its logits are not touched, and a step
-without any wave costs one look at an empty dictionary.
+V1, on a GPU V2. A request carries its wave in `extra_args[KEY]`; without one its logits are not touched.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -31,6 +31,7 @@ from vllm.distributed.weight_transfer.base import (
 from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory, WeightTransferTrainerFactory
 from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
 from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
+from vllm.distributed.weight_transfer.packed_tensor import DEFAULT_PACKED_BUFFER_SIZE_BYTES
 from vllm.model_executor.layers.attention import is_deferred_attention_layer
 from vllm.model_executor.layers.utils import dispatch_cpu_unquantized_gemm
 from vllm.model_executor.layers.vocab_parallel_embedding import VocabParallelEmbedding
@@ -50,7 +51,7 @@ KEY = "logit_wave"
 
 
 class Extension:
-    """Names this module to vLLM; it adds no methods to the worker."""
+    """Names this module to vLLM."""
 
 
 @dataclass
@@ -152,24 +153,18 @@ class BucketSource(WeightSource):
 
 
 def native_sender(
-    backend: str,
-    source: BucketSource,
-    receivers: Any,
-    *,
-    rank: int,
-    address: str,
-    port: int,
-    workers: int,
-    copied: bool,
+    backend: str, source: BucketSource, receivers: Any, *, rank: int, where: tuple[str, int], workers: int, copied: bool
 ) -> TrainerWeightTransferEngine[Any]:
-    """vLLM's own sender for `nccl` or `ipc`, in rendezvous with `workers` engine workers.
+    """vLLM's own sender for `nccl` or `ipc`, for each rank of a learner, in rendezvous with `workers` workers.
 
-    Called on every rank of the learner; rank 0 sends, through `receivers` (vLLM's four client verbs). `copied` hands
-    over, by `ipc`, chunks of copies in place of the parameters themselves, which ZeRO-3 gathers only for a moment.
+    Rank 0 sends, through `receivers` (vLLM's four client verbs); by `ipc` either the parameters themselves or, where
+    they are whole only for a moment (ZeRO-3), `copied` in chunks, each with room for the largest.
     """
-    info: TrainerInitInfo = IPCTrainerInitInfo(rank=rank, packed=copied)
+    largest = max(math.prod(one.shape) * one.dtype.itemsize for one in source.metadata())
+    room = {"packed_buffer_size_bytes": max(DEFAULT_PACKED_BUFFER_SIZE_BYTES, largest)}
+    info: TrainerInitInfo = IPCTrainerInitInfo(rank=rank, packed=copied, **room)
     if backend == "nccl":
-        info = NCCLTrainerInitInfo(master_address=address, master_port=port, world_size=1 + workers, rank=rank)
+        info = NCCLTrainerInitInfo(master_address=where[0], master_port=where[1], world_size=1 + workers, rank=rank)
     return WeightTransferTrainerFactory.trainer_init(info, client=receivers, source=source)
 
 

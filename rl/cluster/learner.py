@@ -16,7 +16,7 @@ from rl.errors import RunFailed
 from rl.placement import threads_each
 from rl.trees import deepest_path
 from rl.types import Sample
-from rl.verify import mean_gap, worst
+from rl.verify import mean_gap, tolerance, worst
 from rl.weight_sender import Resumed
 from rollout.types import WeightVersion
 
@@ -62,6 +62,7 @@ class ClusterLearner:
         actors = [actors_of(LearnerActor, **one) for one in options]
         self._ranks: list[Handle] = [actor.remote(config, model, rank) for rank, actor in enumerate(actors)]
         self._weights = weights_named(config.learner.loss.aggregation)
+        self._sharded = config.learner.zero_stage == 3
         self._probe: list[tuple[int, ...]] = []
         self._met = -1
         engines.after_revival.append(self.publish)
@@ -90,16 +91,20 @@ class ClusterLearner:
         return self._all(f"learn: step {self.version - 1}", refs)[0]
 
     def publish(self) -> dict[str, float]:
-        """Give the engines the current weights and prove it; engines that die of it or before are replaced.
+        """Give the engines the current weights and prove it; engines that died before or die of it are replaced.
 
-        Raises RunFailed on any doubt, and when engines die again and again.
+        Raises RunFailed on any doubt, when engines die again and again, and when one dies while several ranks gather
+        together what they send: no rank could be called out of that.
         """
+        together = len(self._ranks) > 1 and (self._sharded or self._config.publish.backend == "ipc")
+        if together:
+            self._engines.replace_all()
         for _ in range(REVIVALS):
             try:
                 return self._publish()
             except ActorDied:
-                if not self._engines.replace_all():
-                    raise  # a rank of the learner
+                if together or not self._engines.replace_all():
+                    raise
         return self._publish()
 
     def _publish(self) -> dict[str, float]:
@@ -111,11 +116,13 @@ class ClusterLearner:
             self._all(what, [rank.meet.remote(one) for rank, one in zip(self._ranks, who, strict=True)])
             self._met = self._engines.revivals
         sent = [rank.send.remote(self.version, self._probe) for rank in self._ranks]
-        # Each rank does its calls in order. Only ZeRO-3 needs all for a forward pass: else the last, which sends least.
-        asked = self._ranks if knobs.learner.zero_stage == 3 else self._ranks[-1:]
-        truths = [rank.logprobs.remote(self._probe) for rank in asked]
-        resumed: list[Resumed] = self._all(what, sent)[0]
-        gap = self._gap(what, self._all(f"{what}: verify", truths)[0], [one.logps for one in resumed])
+        # Each rank does its calls in order. A sharded model needs all for a forward pass, else the last one, which does
+        # not send, is free for it.
+        asked = [*enumerate(self._ranks)][0 if self._sharded else -1 :]
+        truths = {f"rank {i}": rank.logprobs.remote(self._probe) for i, rank in asked}
+        resumed: list[Resumed] = gather(what, named("rank", sent), 2 * self._engines.deadline_s)[0]  # it waits itself
+        truth = gather(f"{what}: verify", truths, self._engines.deadline_s)[-1]
+        gap = self._gap(what, truth, [one.logps for one in resumed])
         return {"publish/paused_s": max(one.paused_s for one in resumed), "publish/gap": gap}
 
     def _gap(self, what: str, truth: Sequence[Sequence[float]], told: Sequence[Sequence[Sequence[float]]]) -> float:
@@ -123,11 +130,11 @@ class ClusterLearner:
         if not self._probe:
             return 0.0
         gaps = [mean_gap(truth, one) for one in told]
-        engine, tolerance = worst(gaps), self._config.publish.tolerance
-        if not gaps[engine] <= tolerance:
+        engine, most = worst(gaps), tolerance(self._config.publish.tolerance, self._config.model.dtype)
+        if not gaps[engine] <= most:
             raise RunFailed(
                 f"{what}: engine {engine} does not have the learner's weights: the log-probabilities "
-                f"of a probe differ by {gaps[engine]:.3g} on average, publish.tolerance is {tolerance:g}; "
+                f"of a probe differ by {gaps[engine]:.3g} on average, publish.tolerance is {most:g}; "
                 "--resume auto goes on from the last checkpoint (docs/training.md, When it stops)"
             )
         return gaps[engine]

@@ -1,4 +1,4 @@
-"""A receiver that changes one tensor in the first publish, and skips it in the second."""
+"""A receiver that changes one tensor in the first publish, and skips it in the second; each must be one bucket."""
 
 from __future__ import annotations
 

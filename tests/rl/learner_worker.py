@@ -105,7 +105,8 @@ def run(plan: dict[str, Any], rank: int) -> None:
         model = scenario.get("model", plan["model"])
         settings = [f"model.path={model}", f"learner.ranks={world}", "run.steps=3", *scenario["settings"]]
         config = load(write_config(out, name=f"{world}-{rank}.yaml"), settings)
-        learner = DeepSpeedLearner(config, model=model, rank=rank, world=world, address="127.0.0.1", port=plan["port"])
+        where = {"rank": rank, "world": world, "address": "127.0.0.1", "port": plan["port"]}
+        learner = DeepSpeedLearner(config, model=model, **where, **scenario.get("limits", {}))
         seen = play(scenario, learner, config, rank)
         buckets = [{name: p.to("cpu", copy=True) for name, p in bucket} for bucket in learner.buckets(BUCKET)]
         seen["buckets"] = [[p.nbytes for p in bucket.values()] for bucket in buckets]

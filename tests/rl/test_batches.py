@@ -239,3 +239,17 @@ def test_k7_the_loss_is_that_of_rollouts_whatever_is_shared(share, micro_tokens)
         logp_K, advantage_K, weight_K = map(torch.tensor, (micro.engine_logp_K, micro.advantage_K, micro.weight_K))
         total += objective.loss(logp_K, logp_K, logp_K, advantage_K, weight_K)[0].item()
     assert total == pytest.approx(-0.075, abs=1e-12)
+
+
+def test_ranks_that_work_at_once_know_the_most_that_any_of_them_trains():
+    """LONG trains 2 tokens and SHORT 2, alone on their ranks; the empty rectangle that keeps step trains none."""
+    lone = make_sample((1, 2, 3, 4), (0, 1, 1, 1), rollout=2)
+    dealt = batch_of([LONG, SHORT, lone], token_mean, ranks=2, micro_tokens=5)
+    trained = [[len(micro.engine_logp_K) for micro in micros] for micros in dealt]
+    assert sorted(chain_of(trained)) == [0, 2, 2, 3]
+    for at_once, counts in zip(zip(*dealt, strict=True), zip(*trained, strict=True), strict=True):
+        assert {micro.most for micro in at_once} == {max(counts)}
+
+
+def chain_of(lists):
+    return [item for one in lists for item in one]

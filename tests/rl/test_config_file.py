@@ -202,6 +202,7 @@ def test_knobs_that_contradict_each_other(path: Path):
         "need as many learner.ranks, not 1; or set publish.backend: shm"
     ]
     assert load(path, [*shared, "learner.ranks=2"]).rollout.engines == 2
+    assert len(errors(path, *shared, "learner.ranks=3")) == 1
     assert errors(path, "model.path=Qwen/Qwen3-0.6B", "model.warmup.steps=1") == [
         "run.yaml:4 and command line: model: warmup is for path: tiny only, not for 'Qwen/Qwen3-0.6B'; remove it"
     ]

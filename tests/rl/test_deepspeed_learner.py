@@ -53,6 +53,7 @@ ONE = {
 TWO = {
     **STAGES,
     "many": {"settings": settings(micro_tokens=60, zero_stage=3)},
+    "sliced": {"settings": settings(micro_tokens=60, zero_stage=3), "limits": {"logits_at_once": 5 * 103}},
     "kl": KL,
     "slope": {"settings": settings(**SLOPE, zero_stage=3), "save": "slope"},
     "nan": {"settings": settings(zero_stage=2), "steps": 1, "poison": "logprobs"},
@@ -62,7 +63,7 @@ TWO = {
 }
 SAME = [
     *((1, name) for name in ("zero1", "zero2", "zero3", "many", "checkpointing")),
-    *((2, name) for name in ("zero0", "zero1", "zero2", "zero3", "many")),
+    *((2, name) for name in ("zero0", "zero1", "zero2", "zero3", "many", "sliced")),
 ]
 
 

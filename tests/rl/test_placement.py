@@ -87,7 +87,9 @@ def test_weights_pass_between_hosts_by_nccl_alone(tmp_path, backend):
     config = configure(tmp_path, f"publish.backend={backend}", "cluster.placement=colocated")
     assert check_room(config, room) == needs(config, gpus=True)
     with pytest.raises(
-        BadInput, match=f"publish.backend={backend} passes weights on one host, the cluster has 2: set nccl"
+        BadInput,
+        match=f"publish.backend={backend} passes weights on one host, the cluster has 2: set publish.backend=nccl "
+        "cluster.placement=split",
     ):
         check_room(config, room | {"node:10.0.0.2": 1.0})
     across = configure(tmp_path, "publish.backend=nccl")

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rl.verify import mean_gap, worst
+from rl.verify import mean_gap, tolerance, worst
 
 
 def test_the_gap_is_a_mean_over_all_tokens_of_all_sequences():
@@ -21,3 +21,7 @@ def test_the_worst_engine_is_the_one_whose_gap_is_largest_or_no_number():
     assert worst([0.1]) == 0
     assert worst([0.1, nan, 0.2]) == 1  # max() would say 0.2 and let it pass
     assert worst([nan, 0.1]) == 0
+
+
+def test_a_type_has_its_usual_gap_unless_another_is_asked_for():
+    assert (tolerance(None, "float32"), tolerance(None, "bfloat16"), tolerance(0.2, "float32")) == (1e-3, 0.05, 0.2)

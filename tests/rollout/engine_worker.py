@@ -63,6 +63,16 @@ async def score(engine: VllmEngine, token_ids: list[int]) -> list[float]:
     return await engine.score(token_ids)
 
 
+async def overtake(engine: VllmEngine, draws: list[dict[str, Any]], token_ids: list[int]) -> int:
+    """How many of many draws are done when a score, asked for after the first of them, is."""
+    flight = [asyncio.create_task(engine.sample(draw_of(draw))) for draw in draws]
+    await flight[0]
+    await engine.score(token_ids)
+    done = sum(task.done() for task in flight)
+    await asyncio.gather(*flight)
+    return done
+
+
 async def groups(engine: VllmEngine, tokenizer: str, budgets: list[int], answers: int, cue: str) -> list[Any]:
     codec = AutoTokenizer.from_pretrained(tokenizer)
     sampler = Sampler(engine, codec, PromptFormat(cue=cue), answer_tokens=5)
@@ -86,7 +96,8 @@ async def publish(engine: VllmEngine, weights: str, version: int, flying: list[d
     buckets = [items[i::3] for i in range(3)]
     receivers = Blocking(engine, asyncio.get_running_loop())
     sent = await asyncio.to_thread(send_through_shared_memory, buckets, receivers, folder=folder)
-    await engine.resume(version)
+    await engine.relabel(version)
+    await engine.resume()
     landed = [one for each in await asyncio.gather(*flight) for one in each]
     return {"sent": sent, "landed": [asdict(one) for one in landed], "left": len(list(folder.iterdir()))}
 
@@ -94,6 +105,7 @@ async def publish(engine: VllmEngine, weights: str, version: int, flying: list[d
 VERBS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
     "sample": sample,
     "score": score,
+    "overtake": overtake,
     "groups": groups,
     "publish": publish,
 }

@@ -61,6 +61,7 @@ def calls(name, folder):
         yield "crowded", ["sample", {"draws": [*OTHERS[:6], DRAW, *OTHERS[6:]]}]
         yield "one budget", ["groups", {"tokenizer": tokenizer, "budgets": [8], "answers": 1, "cue": ""}]
         yield "two budgets", ["groups", {"tokenizer": tokenizer, "budgets": [4, 8], "answers": 2, "cue": "<answer>"}]
+        yield "overtaken", ["overtake", {"draws": [*FLYING, *LONG, *LONG], "token_ids": PROBE}]
     yield "published", publish("new", 1, FLYING if name in MENDED else ())
     yield "score after", ["score", {"token_ids": PROBE}]
     if name in MENDED:
@@ -239,3 +240,9 @@ def test_a_wrong_tensor_shows_in_the_probe(seen, kind):
 @pytest.mark.parametrize(("kind", "layer"), [("tied", "model.layers.3.self_attn.qkv_proj"), ("untied", "lm_head")])
 def test_a_publish_that_lacks_a_tensor_is_refused(seen, kind, layer):
     assert seen[kind]["lacking"]["error"].endswith(f"a publish left 1 layers without their weights: {layer}")
+
+
+@pytest.mark.parametrize("kind", MENDED)
+def test_a_score_goes_before_draws_that_wait(seen, kind):
+    """91 draws, 64 at once: in their line it would come when 27 more are done."""
+    assert seen[kind]["overtaken"] < 27
