@@ -34,17 +34,21 @@ def runs(tmp_path_factory):
     runs.close()
 
 
+PLAIN = ("algorithm.scale=none", "learner.drop_zero_signal=false")
+"""GRPO as BRPO's paper has it: not divided by the deviation."""
+
+
 @pytest.fixture(scope="module")
 def whole(runs):
     """A run that nobody disturbs."""
-    assert runs.end(runs.start("whole")) == 0, runs.printed("whole").read_text()[-3000:]
+    assert runs.end(runs.start("whole", *PLAIN)) == 0, runs.printed("whole").read_text()[-3000:]
     return runs.runs / "whole"
 
 
 @pytest.fixture(scope="module")
 def killed(runs):
     """A run that dies in mid-step, behind its last checkpoint; what is alive some seconds after."""
-    process = runs.start("killed")
+    process = runs.start("killed", *PLAIN)
     saved = checkpoint.folder_of(runs.runs / "killed", 2)
     runs.when(process, "killed", lambda: len(runs.rows("killed")) >= 3 and saved.exists(), signal.SIGKILL)
     process.wait()
@@ -56,14 +60,15 @@ def killed(runs):
 
 @pytest.fixture(scope="module")
 def resumed(runs, killed):
-    assert runs.end(runs.start("killed", "--resume=auto")) == 0, runs.printed("killed").read_text()[-3000:]
+    assert runs.end(runs.start("killed", "--resume=auto", *PLAIN)) == 0, runs.printed("killed").read_text()[-3000:]
     return runs.runs / "killed"
 
 
 @pytest.fixture(scope="module")
 def stopped(runs, whole):
     """The undisturbed run taken up again for more steps, overlapped, and asked to stop."""
-    process = runs.start("whole", "--resume=auto", "run.steps=400", "run.lookahead=1", "run.save_every=300")
+    more = ("run.steps=400", "run.lookahead=1", "run.save_every=300")
+    process = runs.start("whole", "--resume=auto", *PLAIN, *more)
     runs.when(process, "whole", lambda: len(runs.rows("whole")) >= 12, signal.SIGTERM)
     return runs.end(process)
 
@@ -71,7 +76,7 @@ def stopped(runs, whole):
 @pytest.fixture(scope="module")
 def bereft(runs):
     """A run whose engine core is killed in mid-run: its actor leaves, and a fresh one takes its place."""
-    process = runs.start("bereft")
+    process = runs.start("bereft", *PLAIN)
     runs.until(process, "bereft", lambda: len(runs.rows("bereft")) >= 3)
     cores = [pid for pid, name in runs.alive().items() if "EngineCore" in name]
     for core in cores:
@@ -80,13 +85,26 @@ def bereft(runs):
 
 
 ANYTIME = ("algorithm.type=brpo", "algorithm.budget=12", "learner.drop_zero_signal=false")
+AUTHORED = """
+def brief(task, answer, *, worth: float = 1.0):
+    return worth * (len(answer.text) <= 4)
+"""
+FOR_TRL = """
+def reward_num_unique_chars(completions, **kwargs):
+    return [len(set(completion[0]["content"])) / 10 for completion in completions]
+"""
 
 
 @pytest.fixture(scope="module")
 def anytime(runs):
-    """BRPO: three budgets with two answers at each cut."""
+    """BRPO: three budgets, two answers at each cut. Two rewards are an author's own, one of them written for TRL."""
+    for name, text in {"mine.py": AUTHORED, "for_trl.py": FOR_TRL}.items():
+        (runs.folder / name).write_text(text)
+    mine = f'{{name: "{runs.folder}/mine.py:brief", weight: 0.5, params: {{worth: 2}}}}'
+    trl = f'{{name: "{runs.folder}/for_trl.py:reward_num_unique_chars", weight: 0.1}}'
     asked = ("algorithm.num_budgets=3", "algorithm.answers=2", "rollout.max_in_flight=64", "run.steps=3")
-    assert runs.end(runs.start("anytime", *ANYTIME, *asked)) == 0, runs.printed("anytime").read_text()[-3000:]
+    rewards = f'reward.terms=[{{name: "{REWARD}:digits"}}, {mine}, {trl}]'
+    assert runs.end(runs.start("anytime", *ANYTIME, *asked, rewards)) == 0, runs.printed("anytime").read_text()[-3000:]
     return runs.runs / "anytime"
 
 
@@ -210,44 +228,29 @@ def test_answers_at_every_budget_are_judged_recorded_and_trained(runs, anytime):
         assert all(row["thought_tokens"] <= row["budget"] for row in table)
 
 
-AUTHORED = """
-def brief(task, answer, *, worth: float = 1.0):
-    return worth * (len(answer.text) <= 4)
-"""
-FOR_TRL = """
-def reward_num_unique_chars(completions, **kwargs):
-    return [len(set(completion[0]["content"])) / 10 for completion in completions]
-"""
-
-
-def test_brpo_with_one_budget_and_one_answer_trains_as_grpo(runs):
-    """The paper's GRPO does not divide by the deviation; metrics.jsonl is the same but for the clock.
-
-    Nor does it matter who judges. The rewards are an author's own, in files of theirs; one was written for TRL.
-    """
-    for name, text in {"mine.py": AUTHORED, "for_trl.py": FOR_TRL}.items():
-        (runs.folder / name).write_text(text)
-    mine = f'{{name: "{runs.folder}/mine.py:brief", weight: 0.5, params: {{worth: 2}}}}'
-    trl = f'{{name: "{runs.folder}/for_trl.py:reward_num_unique_chars", weight: 0.1}}'
-    rewards = f'reward.terms=[{{name: "{REWARD}:digits"}}, {mine}, {trl}]'
-    one = ("algorithm.num_budgets=1", "algorithm.answers=1", "reward.actors=2")
-    arms = {"single": (*ANYTIME, *one), "plain": ("algorithm.scale=none", "learner.drop_zero_signal=false")}
-    for name, overrides in arms.items():
-        code = runs.end(runs.start(name, *overrides, rewards, "run.steps=3"))
-        assert code == 0, runs.printed(name).read_text()[-3000:]
-    clock = ("time/", "throughput/", "publish/paused")
-    rows = [[{k: v for k, v in row.items() if not k.startswith(clock)} for row in runs.rows(name)] for name in arms]
-    assert len(rows[0]) == 3
-    for one, other in zip(*rows, strict=True):
-        assert one == pytest.approx(other, rel=1e-4, abs=1e-7)  # engines batch what arrives together: another rounding
-    for row in rows[0]:
+def test_rewards_of_an_author_are_weighed_and_recorded_term_by_term(runs, anytime):
+    for row in runs.rows("anytime"):
         part = {name: row[f"reward/part_{name}"] for name in ("digits", "brief", "reward_num_unique_chars")}
         worth = part["digits"] + 0.5 * part["brief"] + 0.1 * part["reward_num_unique_chars"]
         assert row["reward/mean"] == pytest.approx(worth)
         assert part["reward_num_unique_chars"] > 0
-    table = read_rollouts(runs.runs / "single/rollouts/step_000002.parquet")
+    table = read_rollouts(anytime / "rollouts/step_000002.parquet")
     assert {row["parts"]["brief"] for row in table} <= {0.0, 2.0}
-    assert "Each term of the reward before its weight" in (runs.runs / "single/report.html").read_text()
+    assert "Each term of the reward before its weight" in (anytime / "report.html").read_text()
+
+
+def test_brpo_with_one_budget_and_one_answer_trains_as_grpo(runs, whole):
+    """metrics.jsonl is the same but for the clock; nor does it matter that others judge."""
+    single = ("algorithm.num_budgets=1", "algorithm.answers=1", "reward.actors=2")
+    assert runs.end(runs.start("single", *ANYTIME, *single)) == 0, runs.printed("single").read_text()[-3000:]
+    clock = ("time/", "throughput/", "publish/paused")
+    rows = [
+        [{k: v for k, v in row.items() if not k.startswith(clock)} for row in runs.rows(name)[:3]]
+        for name in ("single", "whole")
+    ]
+    assert len(rows[0]) == 3
+    for one, other in zip(*rows, strict=True):
+        assert one == pytest.approx(other, rel=1e-4, abs=1e-7)  # engines batch what arrives together: another rounding
 
 
 def test_no_process_is_left_at_the_end(runs, resumed, stopped, bereft, anytime):
